@@ -1,0 +1,113 @@
+// Package upload is the vocabulary that the rest of the house shares: what an upload is, who owns it, in which state it is,
+// how a kind of upload (a profile) is treated, and which errors have a meaning.
+//
+// It imports nothing of ours, touches no file and no socket. Its values are plain data: copy them freely, share them only
+// for reading.
+package upload
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"time"
+)
+
+// Deferred is the Length of an upload whose client has not said yet how long it will be (tus 1.0.0, Upload-Defer-Length).
+const Deferred int64 = -1
+
+// ID names one upload within its profile. A valid one matches [A-Za-z0-9_-]{1,128}, so it is safe as a file name, in a URL
+// and in a log line. Only [ParseID] and [NewID] make one.
+type ID string
+
+// maxIDLen keeps the longest file name derived from an id below the 255 bytes that file systems allow.
+const maxIDLen = 128
+
+// ParseID checks s against the alphabet of ids. It returns [ErrNotFound] for anything else: what cannot be an id names
+// nothing, and a caller who probes learns no more than that.
+func ParseID(s string) (ID, error) {
+	if len(s) == 0 || len(s) > maxIDLen {
+		return "", ErrNotFound
+	}
+	for i := range len(s) {
+		if !idByte(s[i]) {
+			return "", ErrNotFound
+		}
+	}
+	return ID(s), nil
+}
+
+func idByte(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_'
+}
+
+// NewID makes an id of 128 random bits in lower-case hex: not to be guessed, and distinct on file systems that fold case.
+func NewID() ID {
+	var b [16]byte
+	rand.Read(b[:]) // never fails since Go 1.24
+	return ID(hex.EncodeToString(b[:]))
+}
+
+// Owner is who an upload belongs to; "" is everybody, the only owner there is while authentication is off.
+type Owner string
+
+// State is where an upload stands. It moves only forward: receiving, received, then ready or rejected; terminated ends any.
+type State string
+
+const (
+	// Receiving: bytes may still be added.
+	Receiving State = "receiving"
+	// Received: every byte is stored and nobody writes any more; processing is under way or due.
+	Received State = "received"
+	// Ready: the content may be read.
+	Ready State = "ready"
+	// Rejected: refused for its content, see [Record.Reason]; its bytes are removed.
+	Rejected State = "rejected"
+	// Terminated: the client deleted it; what is left of it is being removed.
+	Terminated State = "terminated"
+)
+
+// Complete tells whether every byte has arrived, so that nobody will write again and no lock is needed to look.
+func (s State) Complete() bool { return s != Receiving && s != "" }
+
+// Record is what is known about one upload. The store hands out copies.
+type Record struct {
+	ID       ID
+	Profile  string // name of its row in the table of profiles
+	Owner    Owner
+	Length   int64  // bytes; Deferred while unknown, never changed once known
+	Offset   int64  // bytes acknowledged: everything below is stored, in the sense of the store's durability
+	Metadata string // Upload-Metadata exactly as the client sent it
+
+	State     State
+	Reason    *Rejection // why, while Rejected; else nil
+	MediaType string     // by content, "" until enough bytes are stored to tell
+	Variants  []Variant  // derived files, largest first; only while Ready
+
+	Created time.Time
+	Changed time.Time // of the last change of state
+
+	// Damaged tells that bytes which had been acknowledged were found missing after a power cut. The upload can be
+	// resumed from Offset.
+	Damaged bool
+}
+
+// Variant is a file derived from an upload: for an avatar, a smaller square picture.
+type Variant struct {
+	Name      string `json:"name"` // last element of its URL
+	MediaType string `json:"mediaType"`
+	Width     int    `json:"width"`
+	Height    int    `json:"height"`
+	Bytes     int64  `json:"bytes"`
+}
+
+// Filename is the client's name for the file, from metadata "filename" or "name", as it came: never a path of ours, and
+// sanitised by whoever puts it into a header.
+func (r Record) Filename() string {
+	m, err := ParseMetadata(r.Metadata)
+	if err != nil {
+		return ""
+	}
+	if name := m["filename"]; name != "" {
+		return name
+	}
+	return m["name"]
+}
