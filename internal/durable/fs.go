@@ -1,0 +1,180 @@
+// Package durable is the file system as a careful program needs it: os-shaped calls, inside one directory, with the promises
+// that a crash or a power cut tests. [WriteFile] replaces a file whole; [Root] is the real thing; tests put faults in front
+// of the [FS] interface.
+//
+// It knows nothing of uploads. What it does not do: locking between goroutines; callers order their own calls.
+package durable
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+)
+
+// Permissions of what is made: uploads are private to the account that the server runs under.
+const (
+	FilePerm fs.FileMode = 0o640
+	DirPerm  fs.FileMode = 0o750
+)
+
+// FS is one directory and what is below it. Names are slash-separated, relative and never leave the directory. All
+// methods may be called concurrently; absence is fs.ErrNotExist, presence fs.ErrExist.
+type FS interface {
+	// Open opens a file for reading. The result of [Root] is an *os.File, so that the kernel can send it to a socket.
+	Open(name string) (Reader, error)
+	// OpenFile opens a file for writing, with flags as in os.OpenFile.
+	OpenFile(name string, flag int) (File, error)
+	ReadFile(name string) ([]byte, error)
+	// Mkdir makes one directory.
+	Mkdir(name string) error
+	Remove(name string) error
+	Rename(oldName, newName string) error
+	Stat(name string) (fs.FileInfo, error)
+	ReadDir(name string) ([]fs.DirEntry, error)
+	// SyncDir makes the names in a directory durable: files made, renamed and removed.
+	SyncDir(name string) error
+	// Flush makes everything durable that was written to the file system. It returns errors.ErrUnsupported where the
+	// system cannot do that for one file system alone.
+	Flush() error
+	// Free is the number of bytes that an unprivileged process may still write.
+	Free() (int64, error)
+}
+
+// Reader is a file open for reading.
+type Reader interface {
+	io.ReadSeekCloser
+	io.ReaderAt
+	Stat() (fs.FileInfo, error)
+}
+
+// File is a file open for writing.
+type File interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+	Truncate(size int64) error
+	Stat() (fs.FileInfo, error)
+	// Datasync returns when the bytes, and the length that is needed to read them, would survive a power cut. After an
+	// error nothing is known about bytes written since the last success, and the handle must not be trusted again.
+	Datasync() error
+	// Writeback asks the system to begin writing n bytes at off, so that a later Datasync finds little to do. A hint.
+	Writeback(off, n int64)
+	// FirstHole is the offset of the first byte that was never written, at most the file's length.
+	FirstHole() (int64, error)
+}
+
+// Root is an [FS] on a real directory, held by an os.Root: no name and no symbolic link leads out of it.
+type Root struct{ root *os.Root }
+
+// OpenRoot opens the directory at dir, which is made with its parents if missing. Close releases it.
+func OpenRoot(dir string) (*Root, error) {
+	if err := os.MkdirAll(dir, DirPerm); err != nil {
+		return nil, fmt.Errorf("durable: %w", err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("durable: %w", err)
+	}
+	return &Root{root}, nil
+}
+
+// Close releases the directory; open files stay open.
+func (r *Root) Close() error { return r.root.Close() }
+
+func (r *Root) Open(name string) (Reader, error) {
+	f, err := r.root.Open(name)
+	if err != nil {
+		return nil, err // not f: a nil *os.File in an interface is not nil
+	}
+	return f, nil
+}
+
+func (r *Root) OpenFile(name string, flag int) (File, error) {
+	f, err := r.root.OpenFile(name, flag, FilePerm)
+	if err != nil {
+		return nil, err
+	}
+	return osFile{f}, nil
+}
+
+func (r *Root) ReadFile(name string) ([]byte, error)  { return r.root.ReadFile(name) }
+func (r *Root) Mkdir(name string) error               { return r.root.Mkdir(name, DirPerm) }
+func (r *Root) Remove(name string) error              { return r.root.Remove(name) }
+func (r *Root) Rename(oldName, newName string) error  { return r.root.Rename(oldName, newName) }
+func (r *Root) Stat(name string) (fs.FileInfo, error) { return r.root.Stat(name) }
+
+func (r *Root) ReadDir(name string) ([]fs.DirEntry, error) {
+	dir, err := r.root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	return dir.ReadDir(-1) // unsorted: a directory may hold hundreds of thousands
+}
+
+func (r *Root) SyncDir(name string) error {
+	dir, err := r.root.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+func (r *Root) Flush() error         { return r.withDir(syncFS) }
+func (r *Root) Free() (int64, error) { return statFree(r.root) }
+
+func (r *Root) withDir(do func(*os.File) error) error {
+	dir, err := r.root.Open(".")
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(dir), dir.Close())
+}
+
+// osFile adds to an *os.File what each system does its own way.
+type osFile struct{ *os.File }
+
+func (f osFile) Datasync() error           { return datasync(f.File) }
+func (f osFile) Writeback(off, n int64)    { writeback(f.File, off, n) }
+func (f osFile) FirstHole() (int64, error) { return firstHole(f.File) }
+
+// TempSuffix ends the name of a file that is being written by [WriteFile]. One left behind by a crash has no meaning.
+const TempSuffix = ".tmp"
+
+// WriteFile replaces the file name with data as a whole: whoever opens it, now or after a crash, sees the old content or
+// the new. With sync the new content, and the name, also survive a power cut once WriteFile has returned. Two calls for one
+// name must not run at once. On failure the old file is untouched and no temporary file is left, unless the removal fails
+// too.
+func WriteFile(fsys FS, name string, data []byte, sync bool) (err error) {
+	temp := name + TempSuffix
+	f, err := fsys.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			fsys.Remove(temp)
+		}
+	}()
+	if _, err := f.WriteAt(data, 0); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	if sync {
+		if err := f.Datasync(); err != nil {
+			return errors.Join(err, f.Close())
+		}
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if err := fsys.Rename(temp, name); err != nil {
+		return err
+	}
+	if !sync {
+		return nil
+	}
+	return fsys.SyncDir(path.Dir(name))
+}

@@ -1,0 +1,328 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"sluice/internal/durable"
+	"sluice/internal/upload"
+)
+
+const (
+	// smallBuffer is what every connection has: enough for a slow one, and a thousand of them cost 32 MiB.
+	smallBuffer = 32 << 10
+	// largeBuffer is for a connection that outruns the small one: what counts for ext4 is the size of a write.
+	largeBuffer = 1 << 20
+	// maxLargeBuffers bounds the memory for fast connections at 64 MiB; the others go on with a small buffer.
+	maxLargeBuffers = 64
+	// slowFill is when a connection loses its large buffer again: it took longer than this to fill it.
+	slowFill = 2 * time.Second
+
+	// maxUnsynced bounds what a power cut can take, and how long the final sync of an upload takes.
+	maxUnsynced = 32 << 20
+	// writebackStep is how often the disk is asked to begin with what is written, so that the sync finds little to do.
+	writebackStep = 8 << 20
+)
+
+// buffers are the memory that uploads pass through.
+type buffers struct {
+	small, large sync.Pool
+	largeLeft    chan struct{} // a token for each large buffer in use
+}
+
+func newBuffers() *buffers {
+	return &buffers{
+		small:     sync.Pool{New: func() any { return make([]byte, smallBuffer) }},
+		large:     sync.Pool{New: func() any { return make([]byte, largeBuffer) }},
+		largeLeft: make(chan struct{}, maxLargeBuffers),
+	}
+}
+
+// grow exchanges a small buffer for a large one if there is one left.
+func (b *buffers) grow(buf []byte) []byte {
+	if len(buf) == largeBuffer {
+		return buf
+	}
+	select {
+	case b.largeLeft <- struct{}{}:
+		b.small.Put(buf) //nolint:staticcheck // a slice header a chunk is cheap
+		return b.large.Get().([]byte)
+	default:
+		return buf
+	}
+}
+
+func (b *buffers) shrink(buf []byte) []byte {
+	if len(buf) == smallBuffer {
+		return buf
+	}
+	b.put(buf)
+	return b.small.Get().([]byte)
+}
+
+func (b *buffers) put(buf []byte) {
+	if len(buf) == largeBuffer {
+		b.large.Put(buf) //nolint:staticcheck // as above
+		<-b.largeLeft
+		return
+	}
+	b.small.Put(buf) //nolint:staticcheck // as above
+}
+
+// WriteChunk implements [Store].
+func (f *File) WriteChunk(id upload.ID, off int64, src io.Reader) (int64, error) {
+	c, err := f.beginChunk(id, off)
+	if err != nil {
+		return 0, err
+	}
+	defer f.unpin(c.e, true)
+	f.metrics.receiving.WithLabelValues(f.profile).Inc()
+	defer f.metrics.receiving.WithLabelValues(f.profile).Dec()
+
+	err = c.copy(src)
+	err = errors.Join(err, c.end(errors.Is(err, upload.ErrTooLarge)))
+	if errors.As(err, new(*upload.Rejection)) {
+		return 0, err
+	}
+	return c.acknowledged() - off, err
+}
+
+// chunk is one run of WriteChunk. The upload's lock makes it the only writer, so pos and file are its own.
+type chunk struct {
+	f      *File
+	e      *entry
+	file   durable.File
+	off    int64 // where it began
+	pos    int64 // where the next byte goes
+	synced int64 // up to where the bytes are durable
+	begun  int64 // up to where write-back has been asked for
+	length int64 // of the upload, or Deferred
+	judged bool
+}
+
+// beginChunk opens the file of id for writing at off, cut to off.
+func (f *File) beginChunk(id upload.ID, off int64) (*chunk, error) {
+	e, err := f.acquire(id)
+	if err != nil {
+		return nil, err
+	}
+	c := &chunk{f: f, e: e, off: off, pos: off, synced: off, begun: off,
+		length: e.rec.Length, judged: f.judge == nil || e.rec.MediaType != ""}
+	switch {
+	case e.rec.State == upload.Rejected:
+		err = upload.ErrGone
+	case e.rec.State.Complete():
+		err = upload.ErrComplete
+	case off != e.rec.Offset:
+		err = upload.ErrOffsetMismatch
+	default:
+		err = c.open()
+	}
+	if err != nil {
+		f.unlockEntry(e)
+		return nil, fmt.Errorf("store: chunk of %s at %d: %w", id, off, err)
+	}
+	e.mu.Unlock() // the pin stays
+	return c, nil
+}
+
+func (c *chunk) open() (err error) {
+	if c.file, err = c.f.fs.OpenFile(c.f.name(c.e.id, ""), os.O_RDWR|os.O_CREATE); err != nil {
+		return diskError(err)
+	}
+	info, err := c.file.Stat()
+	if err == nil && info.Size() > c.pos {
+		err = c.file.Truncate(c.pos) // a tail that was never acknowledged
+	}
+	if err == nil && info.Size() < c.pos {
+		err = fmt.Errorf("file ends at %d", info.Size())
+	}
+	if err != nil {
+		return errors.Join(err, c.file.Close())
+	}
+	return nil
+}
+
+// copy moves src into the file until src ends.
+func (c *chunk) copy(src io.Reader) error {
+	pool := c.f.buffers
+	buf := pool.small.Get().([]byte)
+	defer func() { pool.put(buf) }()
+	for {
+		if err := c.judge(); err != nil {
+			return err
+		}
+		room := c.room(len(buf))
+		if room == 0 {
+			return expectEnd(src)
+		}
+		began := time.Now()
+		n, fast, srcErr := fill(src, buf[:room])
+		if err := c.write(buf[:n]); err != nil {
+			return err
+		}
+		switch {
+		case srcErr == io.EOF:
+			return c.judge()
+		case srcErr != nil:
+			return errors.Join(srcErr, c.judge())
+		case fast:
+			buf = pool.grow(buf)
+		case time.Since(began) > slowFill:
+			buf = pool.shrink(buf)
+		}
+	}
+}
+
+// room is how many bytes to take next, at most n: up to the end of the upload, and until it is judged up to where it can be.
+func (c *chunk) room(n int) int {
+	left := int64(n)
+	if c.length != upload.Deferred {
+		left = min(left, c.length-c.pos)
+	}
+	if !c.judged && c.pos < upload.HeadBytes {
+		left = min(left, upload.HeadBytes-c.pos)
+	}
+	return int(left)
+}
+
+// fill reads until buf is full or src ends or fails. fast tells that one single read filled it: more was waiting.
+func fill(src io.Reader, buf []byte) (n int, fast bool, err error) {
+	for n < len(buf) && err == nil {
+		var m int
+		m, err = src.Read(buf[n:])
+		fast = n == 0 && m == len(buf)
+		n += m
+	}
+	return n, fast, err
+}
+
+// expectEnd reads src to its end, where trailers and the verdict on its length are; there must be no more bytes.
+func expectEnd(src io.Reader) error {
+	var one [1]byte
+	for {
+		n, err := src.Read(one[:])
+		switch {
+		case n > 0:
+			return upload.ErrTooLarge
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// write puts p at its place. What a full disk still took counts.
+func (c *chunk) write(p []byte) error {
+	if len(p) == 0 {
+		return nil
+	}
+	n, err := c.file.WriteAt(p, c.pos)
+	c.pos += int64(n)
+	c.f.metrics.received.WithLabelValues(c.f.profile).Add(float64(n))
+	if err != nil {
+		return fmt.Errorf("store: write %s at %d: %w", c.e.id, c.pos, diskError(err))
+	}
+	if !c.f.durable {
+		c.publish()
+		return nil
+	}
+	if c.pos-c.begun >= writebackStep {
+		c.file.Writeback(c.begun, c.pos-c.begun)
+		c.begun = c.pos
+	}
+	if c.pos-c.synced >= maxUnsynced {
+		return c.sync()
+	}
+	return nil
+}
+
+// judge asks the judge as soon as there are bytes enough.
+func (c *chunk) judge() error {
+	if c.judged || c.pos < upload.HeadBytes && c.pos != c.length {
+		return nil
+	}
+	c.judged = true
+	c.e.mu.Lock()
+	defer c.e.mu.Unlock()
+	c.e.pos = c.pos
+	return c.f.judgeStored(c.e)
+}
+
+// sync makes everything written so far durable, and tells.
+func (c *chunk) sync() error {
+	if c.f.durable && c.pos > c.synced {
+		if err := c.f.datasync(c.file); err != nil {
+			return c.fallBack(err)
+		}
+		c.synced = c.pos
+	}
+	c.publish()
+	return nil
+}
+
+// fallBack gives up what was written since the last good sync: after a failed one nobody knows whether it is there, and a
+// second sync on the same pages would lie.
+func (c *chunk) fallBack(cause error) error {
+	c.pos = c.synced
+	cut := c.file.Truncate(c.synced)
+	return fmt.Errorf("store: sync %s: %w", c.e.id, errors.Join(diskError(cause), cut))
+}
+
+// publish tells readers how far the upload is.
+func (c *chunk) publish() {
+	c.e.mu.Lock()
+	defer c.e.mu.Unlock()
+	if c.e.rec.State != upload.Receiving {
+		return // rejected while it flowed
+	}
+	c.e.pos, c.e.rec.Offset = c.pos, c.pos
+	if c.f.durable {
+		c.e.rec.synced = c.synced
+	}
+}
+
+// end makes the chunk count, or takes it back, and closes the file.
+func (c *chunk) end(takeBack bool) error {
+	var err error
+	if takeBack {
+		err = c.takeBack()
+	}
+	err = errors.Join(err, c.sync())
+	if c.f.durable && !c.f.holes {
+		err = errors.Join(err, c.saveSynced())
+	}
+	return errors.Join(err, c.file.Close())
+}
+
+// takeBack cuts the file to where the chunk began, durably: bytes that were refused must not come back with the next boot.
+func (c *chunk) takeBack() error {
+	c.pos, c.synced = c.off, c.off
+	err := c.file.Truncate(c.off)
+	if err == nil && c.f.durable {
+		err = c.f.datasync(c.file)
+	}
+	return err
+}
+
+// saveSynced keeps the synced offset in the record, where the file system cannot tell it after a power cut.
+func (c *chunk) saveSynced() error {
+	c.e.mu.Lock()
+	defer c.e.mu.Unlock()
+	if c.e.gone || c.e.rec.State != upload.Receiving || c.pos == c.off {
+		return nil
+	}
+	return c.f.save(c.e)
+}
+
+// acknowledged is the offset that may be told now.
+func (c *chunk) acknowledged() int64 {
+	c.e.mu.Lock()
+	defer c.e.mu.Unlock()
+	return max(c.e.rec.Offset, c.off)
+}

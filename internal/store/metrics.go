@@ -1,0 +1,75 @@
+package store
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics are shared by the stores of all profiles.
+type Metrics struct {
+	received  *prometheus.CounterVec
+	receiving *prometheus.GaugeVec
+	sync      prometheus.Histogram
+	lockWait  prometheus.Histogram
+}
+
+// NewMetrics makes the collectors; the caller registers what [Metrics.Collectors] returns.
+func NewMetrics() *Metrics {
+	return &Metrics{
+		received: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sluice_received_bytes_total",
+			Help: "Bytes of uploads written to the store, as they flow.",
+		}, []string{"profile"}),
+		receiving: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "sluice_uploads_receiving",
+			Help: "Uploads to which bytes are being added now.",
+		}, []string{"profile"}),
+		sync: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "sluice_store_sync_seconds",
+			Help:    "Time that the disk took to make bytes of uploads durable.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14), // 0.5 ms ... 4 s
+		}),
+		lockWait: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "sluice_lock_wait_seconds",
+			Help:    "Time from asking for an upload's lock to holding it.",
+			Buckets: []float64{0.0001, 0.001, 0.005, 0.02, 0.1, 0.5, 2, 10},
+		}),
+	}
+}
+
+// Collectors returns what to register, once.
+func (m *Metrics) Collectors() []prometheus.Collector {
+	return []prometheus.Collector{m.received, m.receiving, m.sync, m.lockWait}
+}
+
+// newLocks returns locks whose waits are measured.
+func (m *Metrics) newLocks() *Locks {
+	return NewLocks(func(d time.Duration) { m.lockWait.Observe(d.Seconds()) })
+}
+
+var (
+	freeDesc = prometheus.NewDesc("sluice_store_free_bytes",
+		"Bytes that may still be written where a profile's uploads live.", []string{"profile"}, nil)
+	writableDesc = prometheus.NewDesc("sluice_store_writable",
+		"Whether a profile's uploads can take bytes: 1, or 0 when the disk is full or failing.", []string{"profile"}, nil)
+)
+
+// Describe and Collect make a [File] a prometheus.Collector of the state of its disk, asked when scraped.
+func (f *File) Describe(descs chan<- *prometheus.Desc) {
+	descs <- freeDesc
+	descs <- writableDesc
+}
+
+// Collect implements prometheus.Collector.
+func (f *File) Collect(metrics chan<- prometheus.Metric) {
+	free, err := f.fs.Free()
+	if err == nil {
+		metrics <- prometheus.MustNewConstMetric(freeDesc, prometheus.GaugeValue, float64(free), f.profile)
+	}
+	writable := 1.0
+	if f.Check() != nil {
+		writable = 0
+	}
+	metrics <- prometheus.MustNewConstMetric(writableDesc, prometheus.GaugeValue, writable, f.profile)
+}

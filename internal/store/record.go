@@ -1,0 +1,149 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"encoding/base64"
+
+	"sluice/internal/upload"
+)
+
+// A record is stored as tusd stores its own, <id>.info in JSON, with what Sluice adds under one more key. So a directory
+// can be handed from tusd to Sluice and back. Keys that neither knows are kept as they are.
+
+// tusdInfo is the part that tusd reads and writes. Its Offset is never true in tusd's own files (the file's length is);
+// Sluice leaves it 0 likewise.
+type tusdInfo struct {
+	ID             string
+	Size           int64
+	SizeIsDeferred bool
+	Offset         int64
+	MetaData       map[string]string
+	IsPartial      bool
+	IsFinal        bool
+	PartialUploads []string
+}
+
+// sluiceInfo is the part that tusd ignores.
+type sluiceInfo struct {
+	Profile   string            `json:"profile"`
+	Owner     upload.Owner      `json:"owner,omitempty"`
+	Metadata  string            `json:"metadata,omitempty"` // as sent: tusd's map forgets order and odd pairs
+	State     upload.State      `json:"state"`
+	Reason    *upload.Rejection `json:"reason,omitempty"`
+	MediaType string            `json:"mediaType,omitempty"`
+	Variants  []upload.Variant  `json:"variants,omitempty"`
+	Created   time.Time         `json:"created,omitzero"`
+	Changed   time.Time         `json:"changed,omitzero"`
+	Synced    int64             `json:"synced"` // bytes known to survive a power cut when the record was written
+	Damaged   bool              `json:"damaged,omitempty"`
+}
+
+const sluiceKey = "Sluice"
+
+// stored is a record with what only the store needs to know.
+type stored struct {
+	upload.Record
+	synced  int64
+	unknown map[string]json.RawMessage // keys of the file that are neither tusd's nor ours
+	partial tusdInfo                   // tusd's fields that Sluice carries along: partial, final
+}
+
+func (s stored) encode() ([]byte, error) {
+	meta, _ := upload.ParseMetadata(s.Metadata) // tusd's own view of it; the header itself is kept below
+	info := s.partial
+	info.ID, info.Size, info.SizeIsDeferred, info.MetaData = string(s.ID), max(s.Length, 0), s.Length == upload.Deferred, meta
+	ours := sluiceInfo{
+		Profile: s.Profile, Owner: s.Owner, Metadata: s.Metadata, State: s.State, Reason: s.Reason, MediaType: s.MediaType,
+		Variants: s.Variants, Created: s.Created, Changed: s.Changed, Synced: s.synced, Damaged: s.Damaged,
+	}
+	fields := maps.Clone(s.unknown)
+	if fields == nil {
+		fields = make(map[string]json.RawMessage)
+	}
+	if err := mergeFields(fields, info); err != nil {
+		return nil, err
+	}
+	raw, err := json.Marshal(ours)
+	if err != nil {
+		return nil, err
+	}
+	fields[sluiceKey] = raw
+	return json.Marshal(fields)
+}
+
+// mergeFields sets in fields what v encodes to.
+func mergeFields(fields map[string]json.RawMessage, v any) error {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(raw, &fields)
+}
+
+// decodeRecord reads a record of the upload id. Offset is left 0 for receiving uploads: only the bytes can tell. Whatever is
+// wrong with the record is [upload.ErrUnreadable].
+func decodeRecord(id upload.ID, raw []byte) (stored, error) {
+	var info tusdInfo
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &fields); err != nil {
+		return stored{}, fmt.Errorf("%w: %w", upload.ErrUnreadable, err)
+	}
+	if err := json.Unmarshal(raw, &info); err != nil {
+		return stored{}, fmt.Errorf("%w: %w", upload.ErrUnreadable, err)
+	}
+	if info.ID != string(id) || info.Size < 0 {
+		return stored{}, fmt.Errorf("%w: it is not the record of upload %s", upload.ErrUnreadable, id)
+	}
+	s := stored{partial: info, unknown: fields}
+	s.ID, s.Length, s.State = id, info.Size, upload.Receiving
+	if info.SizeIsDeferred {
+		s.Length = upload.Deferred
+	}
+	ours, ok := fields[sluiceKey]
+	for _, key := range []string{sluiceKey, "ID", "Size", "SizeIsDeferred", "Offset", "MetaData", "IsPartial", "IsFinal", "PartialUploads"} {
+		delete(fields, key)
+	}
+	if !ok {
+		s.Metadata = encodeMetadata(info.MetaData)
+		return s, nil
+	}
+	return s, s.decodeOurs(ours)
+}
+
+func (s *stored) decodeOurs(raw []byte) error {
+	var ours sluiceInfo
+	if err := json.Unmarshal(raw, &ours); err != nil {
+		return fmt.Errorf("%w: %w", upload.ErrUnreadable, err)
+	}
+	switch ours.State {
+	case upload.Receiving, upload.Received, upload.Ready, upload.Rejected:
+	default:
+		return fmt.Errorf("%w: unknown state", upload.ErrUnreadable)
+	}
+	s.Profile, s.Owner, s.Metadata, s.State, s.Reason = ours.Profile, ours.Owner, ours.Metadata, ours.State, ours.Reason
+	s.MediaType, s.Variants, s.Created, s.Changed = ours.MediaType, ours.Variants, ours.Created, ours.Changed
+	s.synced, s.Damaged = ours.Synced, ours.Damaged
+	if s.State.Complete() {
+		s.Offset = s.Length
+	}
+	return nil
+}
+
+// encodeMetadata makes the header that says what tusd's map says, in a fixed order.
+func encodeMetadata(meta map[string]string) string {
+	pairs := make([]string, 0, len(meta))
+	for _, key := range slices.Sorted(maps.Keys(meta)) {
+		pair := key
+		if meta[key] != "" {
+			pair += " " + base64.StdEncoding.EncodeToString([]byte(meta[key]))
+		}
+		pairs = append(pairs, pair)
+	}
+	return strings.Join(pairs, ",")
+}

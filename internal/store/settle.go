@@ -1,0 +1,122 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+
+	"sluice/internal/durable"
+	"sluice/internal/upload"
+)
+
+// Publish implements [Store]. The variants are written and synced before the record names them.
+func (f *File) Publish(id upload.ID, mediaType string, variants []Variant) (upload.Record, error) {
+	e, err := f.acquire(id)
+	if err != nil {
+		return upload.Record{}, err
+	}
+	defer f.unlockEntry(e)
+	if e.rec.State == upload.Ready {
+		return e.rec.Record, nil
+	}
+	if e.rec.State != upload.Received {
+		return e.rec.Record, fmt.Errorf("store: publish %s in state %s: %w", id, e.rec.State, upload.ErrNotReady)
+	}
+	if err := f.judgeStored(e); err != nil {
+		return e.rec.Record, err
+	}
+	made := make([]upload.Variant, 0, len(variants))
+	for _, v := range variants {
+		if err := durable.WriteFile(f.fs, f.name(id, variantSuffix(v.Name)), v.Data, f.durable); err != nil {
+			return e.rec.Record, fmt.Errorf("store: write variant of %s: %w", id, diskError(err))
+		}
+		made = append(made, v.Variant)
+	}
+	err = f.change(e, func(rec *stored) {
+		rec.State, rec.Variants = upload.Ready, made
+		if rec.MediaType == "" {
+			rec.MediaType = mediaType
+		}
+	})
+	return e.rec.Record, err
+}
+
+// Reject implements [Store].
+func (f *File) Reject(id upload.ID, why *upload.Rejection) (upload.Record, error) {
+	e, err := f.acquire(id)
+	if err != nil {
+		return upload.Record{}, err
+	}
+	defer f.unlockEntry(e)
+	if e.rec.State == upload.Ready {
+		return e.rec.Record, fmt.Errorf("store: reject %s: it is ready", id)
+	}
+	err = f.reject(e, why)
+	return e.rec.Record, err
+}
+
+// reject records the verdict, then removes the bytes. A crash between the two leaves bytes that recover removes.
+func (f *File) reject(e *entry, why *upload.Rejection) error {
+	if err := f.change(e, func(rec *stored) { rec.State, rec.Reason = upload.Rejected, why }); err != nil {
+		return err
+	}
+	return f.removeContent(e.id, e.rec.Record)
+}
+
+// removeContent removes the bytes of an upload and its variants, as far as rec and the profile tell their names. What is not
+// there is no error.
+func (f *File) removeContent(id upload.ID, rec upload.Record) error {
+	names := []string{f.name(id, "")}
+	for _, v := range rec.Variants {
+		names = append(names, f.name(id, variantSuffix(v.Name)))
+	}
+	for _, v := range f.variants {
+		names = append(names, f.name(id, variantSuffix(v)))
+	}
+	for _, name := range names {
+		if err := f.fs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("store: remove content of %s: %w", id, err)
+		}
+	}
+	return nil
+}
+
+// Terminate implements [Store]. Renaming the record away is the step that decides; all that follows is done again by
+// recover if it is cut short.
+func (f *File) Terminate(id upload.ID) error {
+	e := f.pin(id)
+	e.mu.Lock()
+	defer f.unlockEntry(e)
+	info, gone := f.name(id, infoSuffix), f.name(id, goneSuffix)
+	err := f.fs.Rename(info, gone)
+	if errors.Is(err, fs.ErrNotExist) {
+		return upload.ErrNotFound
+	}
+	if err != nil {
+		return fmt.Errorf("store: terminate %s: %w", id, err)
+	}
+	e.gone = true
+	if f.durable {
+		if err := f.fs.SyncDir(path.Dir(info)); err != nil {
+			return fmt.Errorf("store: terminate %s: %w", id, err)
+		}
+	}
+	return f.removeGone(id)
+}
+
+// removeGone removes what is left of a terminated upload, its renamed record last.
+func (f *File) removeGone(id upload.ID) error {
+	raw, err := f.fs.ReadFile(f.name(id, goneSuffix))
+	if err != nil {
+		return fmt.Errorf("store: remove %s: %w", id, err)
+	}
+	rec, _ := decodeRecord(id, raw) // an unreadable one leaves the profile's own names
+	if err := f.removeContent(id, rec.Record); err != nil {
+		return err
+	}
+	if err := f.fs.Remove(f.name(id, goneSuffix)); err != nil {
+		return fmt.Errorf("store: remove %s: %w", id, err)
+	}
+	return nil
+}

@@ -1,0 +1,113 @@
+// Package store keeps uploads: their bytes, at their offsets, and a record of each. [Open] gives a [File], which keeps those
+// of one profile in one directory.
+//
+// It does not know HTTP or tus, does not authorise anybody, and does not look into content: what the first bytes mean is
+// for the judge that it is given.
+//
+// # Durability
+//
+// A byte is acknowledged when any answer or event has reported an offset above it.
+//
+//   - Durable (always): acknowledged bytes and records survive a power cut. At most 32 MiB of an upload are ever unsynced,
+//     which bounds how long its lock is held for the final sync.
+//   - Not durable (none): they survive the death of the process. After a power cut an upload's offset falls back to what is
+//     provably there.
+//
+// In both, every byte under the offset is right: nothing is counted before it is written at its place, and the length of a
+// file is trusted as an offset only within the boot that wrote it (see recover.go).
+//
+// # Order of writing
+//
+// A record is written first and removed last, so no bytes lie about that nobody knows of. Records are replaced whole. A
+// state is on disk before anybody is told. The content of a ready upload never changes.
+//
+// # Locks
+//
+// Writing ([File.WriteChunk], [File.DeclareLength], [File.Complete], [File.Terminate]) is for the holder of the upload's
+// lock, see [Locks]. Everything else needs none.
+package store
+
+import (
+	"context"
+	"io"
+	"log/slog"
+
+	"sluice/internal/upload"
+)
+
+// Store is the contract that every backend keeps; storetest holds it to it. All methods may be called concurrently, within
+// the rule on locks above. An unknown id is [upload.ErrNotFound] everywhere; a record that cannot be read is
+// [upload.ErrUnreadable] everywhere but in Terminate.
+type Store interface {
+	// Create makes a new upload in state receiving. rec.ID must be new, else [upload.ErrExists]. When it returns nil the
+	// upload is as durable as the store; when it fails nothing is left. No room for rec.Length is
+	// [upload.ErrInsufficientStorage].
+	Create(rec upload.Record) error
+
+	// Lookup tells what is known about an upload now. The offset is the acknowledged one: while a chunk flows it may lag.
+	Lookup(id upload.ID) (upload.Record, error)
+
+	// Lock waits until the caller alone may write to the upload, which need not exist. See [Locks.Lock].
+	Lock(ctx context.Context, id upload.ID, interrupt func()) (unlock func(), err error)
+
+	// WriteChunk adds the bytes of src at off until src ends. It returns how many of them count: they are stored, and
+	// synced where the store is durable. off must be the upload's offset, else [upload.ErrOffsetMismatch] with nothing
+	// changed. An error of src, other than io.EOF, comes back after what arrived before it has been stored. With
+	// [upload.ErrTooLarge] (more bytes than the length allows, or src says so) the whole chunk is taken back: n is 0.
+	// An [upload.Rejection] by the judge also removes all bytes and settles the upload as rejected.
+	WriteChunk(id upload.ID, off int64, src io.Reader) (n int64, err error)
+
+	// DeclareLength sets the length of an upload that was made without one. It is an error to change a known length.
+	DeclareLength(id upload.ID, length int64) error
+
+	// Complete moves an upload whose bytes are all there to received. Calling it again is no error.
+	Complete(id upload.ID) (upload.Record, error)
+
+	// Terminate removes an upload and all that belongs to it, also one whose record cannot be read. Once it has begun,
+	// the upload is not found any more, whatever fails.
+	Terminate(id upload.ID) error
+
+	// Open opens the content of a received or ready upload for reading: [upload.ErrNotReady] before, [upload.ErrGone] for
+	// a rejected one. Any number of readers at once.
+	Open(id upload.ID) (io.ReadSeekCloser, upload.Record, error)
+
+	// OpenVariant opens one of a ready upload's variants; [upload.ErrNotFound] if it has none of that name.
+	OpenVariant(id upload.ID, name string) (io.ReadSeekCloser, upload.Record, error)
+
+	// Publish moves a received upload to ready, with its media type if that is not known yet, and its variants. A reader
+	// sees none of it or all of it. A ready upload is left alone.
+	Publish(id upload.ID, mediaType string, variants []Variant) (upload.Record, error)
+
+	// Reject settles an upload as rejected and removes its bytes.
+	Reject(id upload.ID, why *upload.Rejection) (upload.Record, error)
+
+	// Received calls do for every upload that is received and neither ready nor rejected, until do returns false. It is
+	// how processing that a crash cut short is found again.
+	Received(ctx context.Context, do func(upload.Record) bool) error
+
+	// Check tells whether the store can take bytes now: nil, or why not.
+	Check() error
+}
+
+// Variant is a derived file to publish.
+type Variant struct {
+	upload.Variant
+	Data []byte
+}
+
+// Judge looks at the first min(length, [upload.HeadBytes]) bytes of an upload. It returns the media type by content, or an
+// [upload.Rejection].
+type Judge func(head []byte) (mediaType string, err error)
+
+// Options say what to open.
+type Options struct {
+	Dir      string   // made if missing
+	Profile  string   // its name, for records, metrics and logs
+	Flat     bool     // tusd's layout: <id> and <id>.info side by side in Dir; else in a subdirectory by the id's first letters
+	Variants []string // names that variants of this profile may have
+	Durable  bool     // acknowledged bytes survive a power cut
+	Reserve  int64    // bytes of disk that are never promised to an upload
+	Judge    Judge    // nil: content is not looked at while it arrives
+	Metrics  *Metrics
+	Logger   *slog.Logger
+}
