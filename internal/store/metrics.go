@@ -55,21 +55,25 @@ var (
 		"Whether a profile's uploads can take bytes: 1, or 0 when the disk is full or failing.", []string{"profile"}, nil)
 )
 
-// Describe and Collect make a [File] a prometheus.Collector of the state of its disk, asked when scraped.
-func (f *File) Describe(descs chan<- *prometheus.Desc) {
+// Disks tells, when scraped, how the disks under some stores are.
+type Disks []*File
+
+// Describe implements prometheus.Collector.
+func (Disks) Describe(descs chan<- *prometheus.Desc) {
 	descs <- freeDesc
 	descs <- writableDesc
 }
 
 // Collect implements prometheus.Collector.
-func (f *File) Collect(metrics chan<- prometheus.Metric) {
-	free, err := f.fs.Free()
-	if err == nil {
-		metrics <- prometheus.MustNewConstMetric(freeDesc, prometheus.GaugeValue, float64(free), f.profile)
+func (d Disks) Collect(metrics chan<- prometheus.Metric) {
+	for _, f := range d {
+		if free, err := f.fs.Free(); err == nil {
+			metrics <- prometheus.MustNewConstMetric(freeDesc, prometheus.GaugeValue, float64(free), f.profile)
+		}
+		writable := 1.0
+		if f.Check() != nil {
+			writable = 0
+		}
+		metrics <- prometheus.MustNewConstMetric(writableDesc, prometheus.GaugeValue, writable, f.profile)
 	}
-	writable := 1.0
-	if f.Check() != nil {
-		writable = 0
-	}
-	metrics <- prometheus.MustNewConstMetric(writableDesc, prometheus.GaugeValue, writable, f.profile)
 }

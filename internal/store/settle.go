@@ -11,7 +11,7 @@ import (
 )
 
 // Publish implements [Store]. The variants are written and synced before the record names them.
-func (f *File) Publish(id upload.ID, mediaType string, variants []Variant) (upload.Record, error) {
+func (f *File) Publish(id upload.ID, mediaType string, variants []upload.VariantFile) (upload.Record, error) {
 	e, err := f.acquire(id)
 	if err != nil {
 		return upload.Record{}, err

@@ -76,7 +76,7 @@ type Store interface {
 
 	// Publish moves a received upload to ready, with its media type if that is not known yet, and its variants. A reader
 	// sees none of it or all of it. A ready upload is left alone.
-	Publish(id upload.ID, mediaType string, variants []Variant) (upload.Record, error)
+	Publish(id upload.ID, mediaType string, variants []upload.VariantFile) (upload.Record, error)
 
 	// Reject settles an upload as rejected and removes its bytes.
 	Reject(id upload.ID, why *upload.Rejection) (upload.Record, error)
@@ -87,12 +87,6 @@ type Store interface {
 
 	// Check tells whether the store can take bytes now: nil, or why not.
 	Check() error
-}
-
-// Variant is a derived file to publish.
-type Variant struct {
-	upload.Variant
-	Data []byte
 }
 
 // Judge looks at the first min(length, [upload.HeadBytes]) bytes of an upload. It returns the media type by content, or an

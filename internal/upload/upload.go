@@ -99,6 +99,12 @@ type Variant struct {
 	Bytes     int64  `json:"bytes"`
 }
 
+// VariantFile is a variant with its content, on its way to the store.
+type VariantFile struct {
+	Variant
+	Data []byte
+}
+
 // Filename is the client's name for the file, from metadata "filename" or "name", as it came: never a path of ours, and
 // sanitised by whoever puts it into a header.
 func (r Record) Filename() string {

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"sluice/internal/config"
+	"sluice/internal/finish"
+	"sluice/internal/handlers"
+	"sluice/internal/store"
+	"sluice/internal/upload"
+	"sluice/web"
+)
+
+// app is every part of the server, joined. Read build from top to bottom to follow the data: store, finish, handlers.
+type app struct {
+	stores   []*store.File
+	pipeline *finish.Pipeline
+	handlers *handlers.Handlers
+	open     prometheus.Gauge // public connections
+}
+
+// build makes the parts. What is made is closed again if a later part fails.
+func build(cfg config.Config, log *slog.Logger) (a *app, err error) {
+	a = &app{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.close())
+		}
+	}()
+	registry := prometheus.NewRegistry()
+	a.open = prometheus.NewGauge(prometheus.GaugeOpts{Name: "tusd_connections_open", Help: "Public connections open now."})
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), a.open, buildInfo())
+
+	// Where the bytes go: a store for each profile, judging heads as they arrive.
+	storeMetrics := store.NewMetrics()
+	registry.MustRegister(storeMetrics.Collectors()...)
+	var endpoints []handlers.Endpoint
+	var lanes []finish.Lane
+	for _, profile := range cfg.Profiles {
+		files, err := openStore(cfg, profile, storeMetrics, log)
+		if err != nil {
+			return a, err
+		}
+		a.stores = append(a.stores, files)
+		endpoints = append(endpoints, handlers.Endpoint{Profile: profile, Store: files})
+		lanes = append(lanes, finish.Lane{Profile: profile, Store: files})
+	}
+	registry.MustRegister(store.Disks(a.stores))
+
+	// What happens to complete uploads: whole ones are processed, streamed ones are let through.
+	finishMetrics := finish.NewMetrics()
+	registry.MustRegister(finishMetrics.Collectors()...)
+	a.pipeline = finish.New(finish.Options{Lanes: lanes, ImageMemory: cfg.ImageMemory, Metrics: finishMetrics, Logger: log})
+
+	// How clients reach both.
+	a.handlers, err = handlers.New(handlers.Options{
+		Endpoints: endpoints, Finisher: a.pipeline, Page: web.Handler(), PublicURL: cfg.PublicURL, CORSOrigins: cfg.CORSOrigins,
+		MaxUploads: cfg.MaxUploads, IdleTimeout: cfg.IdleTimeout, Registry: registry, Logger: log,
+	})
+	return a, err
+}
+
+func openStore(cfg config.Config, profile upload.Profile, metrics *store.Metrics, log *slog.Logger) (*store.File, error) {
+	files, err := store.Open(store.Options{
+		Dir: profile.Dir, Profile: profile.Name, Flat: profile.Flat, Variants: variantNames(profile), Durable: cfg.Durability == "always",
+		Reserve: cfg.Reserve, Judge: finish.Judge(profile), Metrics: metrics, Logger: log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("profile %s: %w", profile.Name, err)
+	}
+	return files, nil
+}
+
+func variantNames(profile upload.Profile) []string {
+	names := make([]string, 0, len(profile.Variants))
+	for _, edge := range profile.Variants {
+		names = append(names, strconv.Itoa(edge))
+	}
+	return names
+}
+
+func buildInfo() prometheus.Collector {
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "sluice_build_info", Help: "Which version runs; the value is 1.",
+		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
+	})
+	info.Set(1)
+	return info
+}
+
+// close ends the parts in the opposite order of the data's way. Nothing may be served any more.
+func (a *app) close() error {
+	if a.pipeline != nil {
+		a.pipeline.Close()
+	}
+	var errs []error
+	for _, files := range a.stores {
+		errs = append(errs, files.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/net/netutil"
+
+	"sluice/internal/config"
+)
+
+const (
+	// headerWithin bounds how long a client may take to say what it wants. Bodies are bounded by the idle timeout alone.
+	headerWithin = 10 * time.Second
+	// keepAlive is how long a connection may wait for its next request.
+	keepAlive = 2 * time.Minute
+	// maxHeader is far above what an upload's metadata may hold.
+	maxHeader = 64 << 10
+)
+
+// serve runs the server until ctx ends, then stops it in order: no new connections; requests that receive bytes are told to
+// stop, and what they have is stored; processing ends; the stores are marked as cleanly left.
+func serve(ctx context.Context, cfg config.Config, stdout, stderr io.Writer) error {
+	log := newLogger(cfg, stderr)
+	public, err := net.Listen("tcp", cfg.Listen)
+	if err != nil {
+		return err
+	}
+	defer public.Close()
+	private, err := net.Listen("tcp", cfg.PrivateListen)
+	if err != nil {
+		return err
+	}
+	defer private.Close()
+
+	// Clients that come while stores are repaired wait in the listener's queue: nobody is told that an upload is gone.
+	a, err := build(cfg, log)
+	if err != nil {
+		return err
+	}
+	a.pipeline.Recover()
+	servers := []*http.Server{newServer(a.handlers.Public, log), newServer(a.handlers.Private, log)}
+	servers[0].ConnState = countConnections(a.open)
+	failed := make(chan error, len(servers))
+	go func() { failed <- servers[0].Serve(netutil.LimitListener(public, cfg.MaxConnections)) }()
+	go func() { failed <- servers[1].Serve(private) }()
+	announce(cfg, public.Addr(), private.Addr(), stdout, log)
+
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+		log.Info("stopping")
+	}
+	a.handlers.Drain()
+	err = errors.Join(err, shutdown(servers, cfg.ShutdownTimeout, log))
+	a.handlers.Wait()
+	err = errors.Join(err, a.close())
+	log.Info("stopped")
+	return err
+}
+
+// shutdown ends the servers, at the latest after timeout.
+func shutdown(servers []*http.Server, timeout time.Duration, log *slog.Logger) error {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	var errs []error
+	for _, s := range servers {
+		err := s.Shutdown(ctx)
+		if errors.Is(err, context.DeadlineExceeded) {
+			log.Warn("connections still open after the shutdown timeout are closed")
+			err = s.Close()
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func newServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: headerWithin, IdleTimeout: keepAlive, MaxHeaderBytes: maxHeader,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), // what net/http says is about single connections
+	}
+}
+
+func countConnections(open prometheus.Gauge) func(net.Conn, http.ConnState) {
+	return func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			open.Inc()
+		case http.StateClosed, http.StateHijacked:
+			open.Dec()
+		}
+	}
+}
+
+// announce tells the person at the terminal where to go, and the log where everything is.
+func announce(cfg config.Config, public, private net.Addr, stdout io.Writer, log *slog.Logger) {
+	page := "http://" + reachable(public.String()) + "/"
+	if cfg.PublicURL != nil {
+		page = cfg.PublicURL.String() + "/"
+	}
+	fmt.Fprintf(stdout, "Sluice is ready: open %s\nFor its operator:     http://%s/metrics, /healthz, /readyz\n", page, reachable(private.String()))
+	log.Info("ready", "version", version, "public", public.String(), "private", private.String(), "data", cfg.Data, "durability", cfg.Durability)
+	if addr, ok := private.(*net.TCPAddr); ok && !addr.IP.IsLoopback() {
+		log.Warn("the private listener can be reached from other machines: see that only the operator's can", "private", private.String())
+	}
+}
+
+func newLogger(cfg config.Config, to io.Writer) *slog.Logger {
+	opts := &slog.HandlerOptions{Level: cfg.LogLevel}
+	if cfg.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(to, opts))
+	}
+	return slog.New(slog.NewTextHandler(to, opts))
+}

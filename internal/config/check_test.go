@@ -1,0 +1,80 @@
+package config
+
+import (
+	"math"
+	"testing"
+
+	"sluice/internal/upload"
+)
+
+func TestWhatDoesNotGoTogether(t *testing.T) {
+	row := func(columns string) string { return "profiles:\n- {name: new, lane: stream, " + columns + "}" }
+	tests := []struct {
+		name string
+		args []string
+		yaml string
+		want []string
+	}{
+		{"same listener", []string{"--listen=a:81", "--private-listen=a:081"}, "", []string{"--private-listen: a:081 and a:81 (--listen)"}},
+		{"every host", []string{"--listen=:8081"}, "", []string{"cannot both"}},
+		{"any and one origin", []string{"--cors-origin=*,http://a"}, "", []string{"name no other"}},
+		{"no origin", nil, "cors-origin: []", []string{"sluice.yaml:1: cors-origin: needs an origin"}},
+		{"same path", nil, row("path: /files/"), []string{`:2: profile "new": path "/files/" is also that of profile "file"`}},
+		{"path inside", nil, row("path: /files/b/"), []string{`one lies inside the other`}},
+		{"path around", nil, "profiles:\n- {name: new, lane: stream, path: /a/}\n- {name: file, path: /a/b/}", []string{`one lies inside the other`}},
+		{"paths of the server", nil, row("path: /events/x/"), []string{`path "/events/x/" is taken`}},
+		{"paths of the page", nil, row("path: /vendor/"), []string{`path "/vendor/" is taken`}},
+		{"same dir", nil, row("path: /n/, dir: ./x/../file"), []string{`is also that of profile "file"`}},
+		{"dir inside", nil, row("path: /n/, dir: video/x"), []string{`one lies inside the other`}},
+		{"dir around", []string{"--data=/d"}, "profiles: [{name: file, dir: /s/x}, {name: new, lane: stream, path: /n/, dir: /s}]", []string{`one lies inside the other`}},
+		{"dir is the data directory", []string{"--data=/d"}, "profiles: [{name: file, dir: /d}, {name: avatar, dir: /a}, {name: video, dir: /v}]",
+			[]string{`must not be or hold the data directory`}},
+		{"dir holds the data directory", []string{"--data=/d/e"}, "profiles: [{name: file, dir: /d}, {name: avatar, dir: /a}, {name: video, dir: /v}]",
+			[]string{`must not be or hold the data directory`}},
+		{"pictures larger than the memory for them", []string{"--image-memory=770MiB"}, "", []string{`--image-memory: is too small for profile "avatar", of which one picture may need 771MiB`}},
+		{"pictures of a row", nil, "profiles: [{name: avatar, maxPixels: 9000000000000000000}]", []string{`one picture may need 8796093022208MiB`}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := parse(t, tt.args, nil, tt.yaml)
+			wantFaults(t, err, tt.want...)
+		})
+	}
+}
+
+func TestWhatGoesTogether(t *testing.T) {
+	tests := []struct {
+		name string
+		args []string
+		yaml string
+	}{
+		{"free ports", []string{"--listen=:0", "--private-listen=:0"}, ""},
+		{"one port, two hosts", []string{"--listen=10.0.0.1:80", "--private-listen=127.0.0.1:80"}, ""},
+		{"private listener for everybody", []string{"--private-listen=0.0.0.0:8081"}, ""},
+		{"paths with a common beginning", nil, "profiles: [{name: new, lane: stream, path: /files2/}]"},
+		{"path of a disabled row", nil, "profiles: [{name: file, disabled: true}, {name: new, lane: stream, path: /files/, dir: file}]"},
+		{"dirs with a common beginning", nil, "profiles: [{name: new, lane: stream, path: /n/, dir: file2}]"},
+		{"exactly enough memory", []string{"--image-memory=808388608"}, ""},
+		{"no pictures, little memory", []string{"--image-memory=1"}, "profiles: [{name: avatar, disabled: true}]"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) { mustParse(t, tt.args, nil, tt.yaml) })
+	}
+}
+
+func TestWholeJobBytes(t *testing.T) {
+	tests := []struct {
+		bytes, pixels, want int64
+	}{
+		{8 << 20, 50e6, 8<<20 + 800e6},
+		{0, 0, 0},
+		{1, math.MaxInt64 / 16, math.MaxInt64},
+		{1, math.MaxInt64, math.MaxInt64},
+	}
+	for _, tt := range tests {
+		got := WholeJobBytes(upload.Profile{MaxBytes: tt.bytes, MaxPixels: tt.pixels})
+		if got != tt.want && tt.want-got > 16 { // the last of a division's remainder
+			t.Errorf("%d bytes, %d pixels: got %d, want %d", tt.bytes, tt.pixels, got, tt.want)
+		}
+	}
+}

@@ -1,0 +1,56 @@
+package config
+
+import "fmt"
+
+// values turns text into values and notes what is wrong with it.
+type values struct {
+	src    *source
+	faults faults
+}
+
+// read parses the raw value of a flag; a fault names where that came from, and leaves the zero value.
+func read[T any](v *values, flag, raw string, parse func(string) (T, error)) T {
+	value, err := parse(raw)
+	if err != nil {
+		v.fault(flag, "%w", err)
+	}
+	return value
+}
+
+// fault notes what is wrong with the value of a flag.
+func (v *values) fault(flag, format string, args ...any) {
+	v.faults.add(fmt.Errorf("%s: "+format, append([]any{v.src.place(flag)}, args...)...))
+}
+
+// build makes c of raw values and checks it.
+func (v *values) build(c *Config, f *flags) {
+	if c.Command == Health {
+		c.PrivateListen = read(v, "private-listen", f.PrivateListen, parseAddress)
+		v.checkAsked(c.PrivateListen)
+		return
+	}
+	v.fill(c, f)
+	table, faults := profileTable(v.src.file)
+	v.faults.add(faults...)
+	v.check(c, table)
+}
+
+// fill reads everything but the profiles.
+func (v *values) fill(c *Config, f *flags) {
+	c.Listen = read(v, "listen", f.Listen, parseAddress)
+	c.PrivateListen = read(v, "private-listen", f.PrivateListen, parseAddress)
+	c.PublicURL = read(v, "public-url", f.PublicURL, parsePublicURL)
+	for _, raw := range f.CORSOrigin {
+		c.CORSOrigins = append(c.CORSOrigins, read(v, "cors-origin", raw, parseOrigin))
+	}
+	c.Data = read(v, "data", f.Data, parseDir)
+	c.Durability = read(v, "durability", f.Durability, oneOf("always", "none"))
+	c.Reserve = read(v, "reserve", f.Reserve, parseSize)
+	c.MaxConnections = read(v, "max-connections", f.MaxConnections, parseLimit)
+	c.MaxUploads = read(v, "max-uploads", f.MaxUploads, parseLimit)
+	c.ImageMemory = read(v, "image-memory", f.ImageMemory, positive(parseSize))
+	c.IdleTimeout = read(v, "idle-timeout", f.IdleTimeout, positive(parseDuration))
+	c.ShutdownTimeout = read(v, "shutdown-timeout", f.ShutdownTimeout, positive(parseDuration))
+	c.LogFormat = read(v, "log-format", f.LogFormat, oneOf("text", "json"))
+	c.LogLevel = read(v, "log-level", f.LogLevel, parseLevel)
+}

@@ -1,0 +1,206 @@
+// Package finish takes uploads from received to ready or rejected. [Pipeline.Whole] and [Pipeline.Stream] are the two lanes;
+// [Pipeline.Recover] goes on with what a crash cut short.
+//
+// Work runs under the pipeline's own life, never a request's, and always from stored state, so it can be repeated: a step
+// that is done twice leaves what one would. The verdict is stored before anybody hears of it. What this package does not do:
+// receive bytes, or talk to clients.
+package finish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"sluice/internal/upload"
+)
+
+// Store is what the pipeline needs of a profile's store; see store.Store for the contract.
+type Store interface {
+	Open(id upload.ID) (io.ReadSeekCloser, upload.Record, error)
+	Publish(id upload.ID, mediaType string, variants []upload.VariantFile) (upload.Record, error)
+	Reject(id upload.ID, why *upload.Rejection) (upload.Record, error)
+	Received(ctx context.Context, do func(upload.Record) bool) error
+}
+
+// Lane joins a profile with where its uploads are.
+type Lane struct {
+	Profile upload.Profile
+	Store   Store
+}
+
+// Options say what a pipeline works on.
+type Options struct {
+	Lanes       []Lane
+	ImageMemory int64 // bytes that all pictures being processed may need together
+	Metrics     *Metrics
+	Logger      *slog.Logger
+}
+
+// Pipeline processes complete uploads. All methods may be called concurrently.
+type Pipeline struct {
+	lanes   map[string]Lane // by profile name
+	gate    *semaphore.Weighted
+	memory  int64 // the gate's capacity
+	metrics *Metrics
+	log     *slog.Logger
+
+	ctx  context.Context // ends with Close
+	stop context.CancelFunc
+	work sync.WaitGroup // every goroutine of the pipeline
+
+	mu   sync.Mutex // guards jobs
+	jobs map[jobKey]*job
+}
+
+type jobKey struct {
+	profile string
+	id      upload.ID
+}
+
+// job is the processing of one upload. done is closed after rec and err are set.
+type job struct {
+	done chan struct{}
+	rec  upload.Record
+	err  error
+}
+
+// New makes a pipeline; Close ends it.
+func New(o Options) *Pipeline {
+	p := &Pipeline{
+		lanes: make(map[string]Lane), gate: semaphore.NewWeighted(o.ImageMemory), memory: o.ImageMemory,
+		metrics: o.Metrics, log: o.Logger, jobs: make(map[jobKey]*job),
+	}
+	p.ctx, p.stop = context.WithCancel(context.Background())
+	p.metrics.capacity.Set(float64(o.ImageMemory))
+	for _, lane := range o.Lanes {
+		p.lanes[lane.Profile.Name] = lane
+	}
+	return p
+}
+
+// Close stops the work and waits for it. What was cut short is received still, and found by the next Recover.
+func (p *Pipeline) Close() {
+	p.stop()
+	p.work.Wait()
+}
+
+// Recover begins, in the background, to process every upload that was left received, one after the other.
+func (p *Pipeline) Recover() {
+	for _, lane := range p.lanes {
+		p.work.Go(func() {
+			err := lane.Store.Received(p.ctx, func(rec upload.Record) bool {
+				p.log.Info("going on with an upload", "profile", rec.Profile, "id", rec.ID)
+				j := p.start(lane, rec)
+				select {
+				case <-j.done:
+				case <-p.ctx.Done():
+				}
+				return p.ctx.Err() == nil
+			})
+			if err != nil {
+				p.log.Error("looking for unfinished uploads", "profile", lane.Profile.Name, "err", err)
+			}
+		})
+	}
+}
+
+// settle has rec processed and waits for the verdict, until ctx is done: then it returns rec as it was, and the work goes
+// on.
+func (p *Pipeline) settle(ctx context.Context, rec upload.Record) (upload.Record, error) {
+	lane, ok := p.lanes[rec.Profile]
+	if !ok {
+		return rec, fmt.Errorf("finish: no profile %q", rec.Profile)
+	}
+	j := p.start(lane, rec)
+	select {
+	case <-j.done:
+		return j.rec, j.err
+	case <-ctx.Done():
+		return rec, nil
+	case <-p.ctx.Done():
+		return rec, nil
+	}
+}
+
+// start returns the job for rec, begun now unless it runs already.
+func (p *Pipeline) start(lane Lane, rec upload.Record) *job {
+	key := jobKey{rec.Profile, rec.ID}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if j := p.jobs[key]; j != nil {
+		return j
+	}
+	j := &job{done: make(chan struct{}), rec: rec}
+	p.jobs[key] = j
+	p.work.Go(func() {
+		j.rec, j.err = p.run(lane, rec)
+		p.mu.Lock()
+		delete(p.jobs, key)
+		p.mu.Unlock()
+		close(j.done)
+	})
+	return j
+}
+
+// retryAfter are the pauses before a step that failed is tried again; then the upload stays received until the next start.
+var retryAfter = []time.Duration{time.Second, 5 * time.Second, 30 * time.Second}
+
+// run processes rec until it is settled, or gone, or the last try has failed.
+func (p *Pipeline) run(lane Lane, rec upload.Record) (upload.Record, error) {
+	jobs := p.metrics.jobs.WithLabelValues(string(lane.Profile.Lane))
+	jobs.Inc()
+	defer jobs.Dec()
+	for try := 0; ; try++ {
+		began := time.Now()
+		settled, err := p.step(lane, rec)
+		p.metrics.observe(lane.Profile.Lane, settled, err, time.Since(began))
+		if err == nil {
+			return settled, nil
+		}
+		if errors.Is(err, upload.ErrNotFound) || p.ctx.Err() != nil {
+			return rec, err // terminated meanwhile, or the server stops
+		}
+		p.log.Error("processing failed", "profile", rec.Profile, "id", rec.ID, "try", try+1, "err", err)
+		if try == len(retryAfter) {
+			return rec, err
+		}
+		select {
+		case <-time.After(retryAfter[try]):
+		case <-p.ctx.Done():
+			return rec, p.ctx.Err()
+		}
+	}
+}
+
+// step is one try: the upload's lane decides, and the verdict is stored.
+func (p *Pipeline) step(lane Lane, rec upload.Record) (upload.Record, error) {
+	var result verdict
+	var err error
+	if lane.Profile.Lane == upload.Whole {
+		result, err = p.whole(p.ctx, lane, rec)
+	}
+	var rejection *upload.Rejection
+	switch {
+	case errors.As(err, &rejection):
+		return lane.Store.Reject(rec.ID, rejection)
+	case err != nil:
+		return rec, err
+	}
+	settled, err := lane.Store.Publish(rec.ID, result.mediaType, result.variants)
+	if errors.As(err, &rejection) {
+		return settled, nil // judged at the last moment, and stored
+	}
+	return settled, err
+}
+
+// verdict is what publishing needs to know of a file that was taken.
+type verdict struct {
+	mediaType string
+	variants  []upload.VariantFile
+}

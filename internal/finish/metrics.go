@@ -1,0 +1,53 @@
+package finish
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"sluice/internal/upload"
+)
+
+// Metrics tell what the pipeline does.
+type Metrics struct {
+	seconds  *prometheus.HistogramVec
+	jobs     *prometheus.GaugeVec
+	gate     prometheus.Gauge
+	capacity prometheus.Gauge
+}
+
+// NewMetrics makes the collectors; the caller registers what [Metrics.Collectors] returns.
+func NewMetrics() *Metrics {
+	return &Metrics{
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "sluice_finish_seconds",
+			Help:    "Time from a complete upload to its verdict, waiting for memory included.",
+			Buckets: []float64{0.001, 0.005, 0.02, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 60},
+		}, []string{"lane", "outcome"}),
+		jobs: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "sluice_finish_jobs",
+			Help: "Complete uploads that wait for a verdict.",
+		}, []string{"lane"}),
+		gate: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "sluice_finish_gate_bytes",
+			Help: "Memory taken now by pictures that are processed.",
+		}),
+		capacity: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "sluice_finish_gate_capacity_bytes",
+			Help: "Memory that pictures may take together.",
+		}),
+	}
+}
+
+// Collectors returns what to register, once.
+func (m *Metrics) Collectors() []prometheus.Collector {
+	return []prometheus.Collector{m.seconds, m.jobs, m.gate, m.capacity}
+}
+
+func (m *Metrics) observe(lane upload.Lane, rec upload.Record, err error, took time.Duration) {
+	outcome := string(rec.State) // ready or rejected
+	if err != nil {
+		outcome = "failed"
+	}
+	m.seconds.WithLabelValues(string(lane), outcome).Observe(took.Seconds())
+}

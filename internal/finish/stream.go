@@ -1,0 +1,29 @@
+package finish
+
+import (
+	"context"
+
+	"sluice/internal/media"
+	"sluice/internal/upload"
+)
+
+// Stream settles an upload of the stream lane: nothing of it is read or held. Its head was judged as it arrived ([Judge]),
+// its bytes are where they belong; what is left is to say so, which waits for nobody.
+func (p *Pipeline) Stream(ctx context.Context, rec upload.Record) (upload.Record, error) {
+	return p.settle(ctx, rec)
+}
+
+// Judge returns what tells, from the first [upload.HeadBytes] bytes alone, whether profile takes an upload. It returns nil
+// for the whole lane, whose files are judged when they are complete.
+func Judge(profile upload.Profile) func(head []byte) (mediaType string, err error) {
+	if profile.Lane == upload.Whole {
+		return nil
+	}
+	return func(head []byte) (string, error) {
+		mediaType := media.Sniff(head)
+		if !profile.Accepts(mediaType) {
+			return mediaType, unsupported(profile, mediaType)
+		}
+		return mediaType, nil
+	}
+}

@@ -1,0 +1,127 @@
+package finish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"sluice/internal/media"
+	"sluice/internal/upload"
+)
+
+// Whole settles an upload of the whole lane: its file is read into memory, decoded, turned, cropped, scaled and encoded
+// anew. The verdict is waited for until ctx is done; then rec comes back as it was, and the work goes on.
+func (p *Pipeline) Whole(ctx context.Context, rec upload.Record) (upload.Record, error) {
+	return p.settle(ctx, rec)
+}
+
+// whole processes the picture in rec. It holds the file, and what decoding needs, only while the gate has room for both, so
+// however many arrive the memory stays within it.
+//
+// The header is looked at in a pass of its own, which needs only room for the file. Taking more while holding some would
+// let many jobs wait for each other for ever; giving all back in between costs a second read, from the page cache.
+func (p *Pipeline) whole(ctx context.Context, lane Lane, rec upload.Record) (verdict, error) {
+	profile := lane.Profile
+	var info media.Info
+	err := p.hold(ctx, lane, rec, 0, func(data []byte) (err error) {
+		info, err = inspect(profile, data)
+		return err
+	})
+	if err != nil {
+		return verdict{}, err
+	}
+	var pictures []media.Picture
+	err = p.hold(ctx, lane, rec, info.DecodeBytes(profile.Variants), func(data []byte) (err error) {
+		pictures, err = media.Squares(ctx, data, info, profile.Variants)
+		return err
+	})
+	if errors.Is(err, media.ErrMalformed) || errors.Is(err, media.ErrUnsupported) {
+		return verdict{}, upload.Reject(upload.CodeUnreadableImage, "The picture is damaged or incomplete and could not be read.")
+	}
+	return verdict{info.MediaType, variantFiles(pictures)}, err
+}
+
+// hold reads the file of rec into memory and calls do with it, when the gate has room for it and extra more bytes.
+func (p *Pipeline) hold(ctx context.Context, lane Lane, rec upload.Record, extra int64, do func([]byte) error) error {
+	need := rec.Length + extra
+	if need > p.memory {
+		return upload.Reject(upload.CodeTooManyPixels, "The picture needs more memory to be read than this server gives to one.")
+	}
+	if err := p.gate.Acquire(ctx, need); err != nil {
+		return err
+	}
+	p.metrics.gate.Add(float64(need))
+	defer func() {
+		p.metrics.gate.Sub(float64(need))
+		p.gate.Release(need)
+	}()
+	data, err := readWhole(lane.Store, rec)
+	if err != nil {
+		return err
+	}
+	return do(data)
+}
+
+func readWhole(store Store, rec upload.Record) ([]byte, error) {
+	file, _, err := store.Open(rec.ID)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	data := make([]byte, rec.Length) // bounded by the profile's maxBytes
+	if _, err := io.ReadFull(file, data); err != nil {
+		return nil, fmt.Errorf("finish: read %s: %w", rec.ID, err)
+	}
+	return data, nil
+}
+
+// inspect judges a picture by its header, before anything is decoded.
+func inspect(profile upload.Profile, data []byte) (media.Info, error) {
+	info, err := media.Inspect(data)
+	switch {
+	case errors.Is(err, media.ErrUnsupported):
+		return info, unsupported(profile, media.Sniff(data[:min(len(data), upload.HeadBytes)]))
+	case errors.Is(err, media.ErrMalformed):
+		return info, upload.Reject(upload.CodeUnreadableImage, "The picture is damaged and could not be read.")
+	case err != nil:
+		return info, err
+	case !profile.Accepts(info.MediaType):
+		return info, unsupported(profile, info.MediaType)
+	}
+	if pixels := int64(info.Width) * int64(info.Height); pixels > profile.MaxPixels {
+		return info, upload.Reject(upload.CodeTooManyPixels, "The picture has %d x %d pixels, more than the %d million allowed.",
+			info.Width, info.Height, profile.MaxPixels/1_000_000)
+	}
+	return info, nil
+}
+
+// unsupported says which types are taken and what came instead, in words for a person.
+func unsupported(profile upload.Profile, mediaType string) *upload.Rejection {
+	var names []string
+	for _, t := range profile.Accept {
+		kind, format, _ := strings.Cut(t, "/")
+		if format == "*" {
+			format = "any " + kind
+		}
+		names = append(names, strings.ToUpper(format[:1])+format[1:])
+	}
+	what := "This file is of type " + mediaType
+	if mediaType == "application/octet-stream" {
+		what = "This file is of no type that the server knows"
+	}
+	return upload.Reject(upload.CodeUnsupportedType, "%s; accepted here: %s.", what, strings.Join(names, ", "))
+}
+
+func variantFiles(pictures []media.Picture) []upload.VariantFile {
+	files := make([]upload.VariantFile, 0, len(pictures))
+	for _, pic := range pictures {
+		files = append(files, upload.VariantFile{
+			Variant: upload.Variant{Name: strconv.Itoa(pic.Edge), MediaType: pic.MediaType, Width: pic.Edge, Height: pic.Edge, Bytes: int64(len(pic.Data))},
+			Data:    pic.Data,
+		})
+	}
+	return files
+}

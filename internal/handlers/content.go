@@ -1,0 +1,130 @@
+package handlers
+
+import (
+	"mime"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+
+	"sluice/internal/upload"
+)
+
+// content serves the file itself: ranges, conditions, any number of readers, no lock, sent by the kernel.
+func (e *endpoint) content(req *request, r *http.Request) {
+	if r.Method == http.MethodGet {
+		e.count(http.MethodGet)
+	}
+	file, rec, err := e.store.Open(req.upload)
+	if err == nil && rec.State != upload.Ready {
+		file.Close()
+		err = upload.ErrNotReady
+	}
+	setState(req.w.Header(), rec)
+	if err != nil {
+		if rec.State == upload.Rejected {
+			err = goneFor(rec)
+		}
+		req.fail(err)
+		return
+	}
+	defer file.Close()
+	h := req.w.Header()
+	setContentHeader(h, rec.MediaType, rec.Filename())
+	h.Set("ETag", `"`+string(rec.ID)+`"`)       // an id's content never changes
+	h.Set("Cache-Control", "private, no-cache") // it may be deleted
+	http.ServeContent(req.w, r, "", rec.Changed, file)
+}
+
+// variant serves a file derived from an upload.
+func (e *endpoint) variant(req *request, r *http.Request, name string) {
+	e.count(http.MethodGet)
+	file, rec, err := e.store.OpenVariant(req.upload, name)
+	if err != nil {
+		req.fail(err)
+		return
+	}
+	defer file.Close()
+	h := req.w.Header()
+	for _, v := range rec.Variants {
+		if v.Name == name {
+			setContentHeader(h, v.MediaType, "")
+		}
+	}
+	h.Set("ETag", `"`+string(rec.ID)+"-"+name+`"`)
+	h.Set("Cache-Control", "private, no-cache")
+	http.ServeContent(req.w, r, "", rec.Changed, file)
+}
+
+// inline are the types that a browser shows by itself and that can run nothing. Everything else is handed over as a file.
+var inline = map[string]bool{
+	"image/jpeg": true, "image/png": true, "image/gif": true, "image/webp": true, "image/avif": true, "image/bmp": true,
+	"video/mp4": true, "video/webm": true, "video/ogg": true, "video/quicktime": true, "video/x-matroska": true,
+	"audio/mpeg": true, "audio/mp4": true, "audio/ogg": true, "audio/wav": true, "audio/webm": true, "audio/flac": true,
+	"text/plain": true,
+}
+
+// active are types that a browser might run in the name of this origin if it were ever told them.
+func active(mediaType string) bool {
+	return strings.Contains(mediaType, "html") || strings.Contains(mediaType, "xml") || strings.Contains(mediaType, "script") || mediaType == ""
+}
+
+// setContentHeader makes content that anybody may have uploaded harmless: typed by what it is, never by its name, not to be
+// guessed at, in no one's name, shown only if of a known harmless type.
+func setContentHeader(h http.Header, mediaType, filename string) {
+	if active(mediaType) {
+		mediaType = "application/octet-stream"
+	}
+	disposition := "attachment"
+	if inline[mediaType] {
+		disposition = "inline"
+	}
+	if mediaType == "text/plain" {
+		mediaType += "; charset=utf-8"
+	}
+	h.Set("Content-Type", mediaType)
+	h.Set("Content-Disposition", contentDisposition(disposition, filename))
+	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
+}
+
+// maxFilename bounds a file name in a header, in bytes; file systems allow no more.
+const maxFilename = 255
+
+// contentDisposition says how to treat content and under what name to keep it (RFC 6266): in plain ASCII for old programs,
+// and exactly (RFC 8187) if that is not the same.
+func contentDisposition(disposition, filename string) string {
+	filename = cleanFilename(filename)
+	if filename == "" {
+		return disposition
+	}
+	ascii := strings.Map(func(c rune) rune {
+		if c > '~' || c == '"' || c == '\\' || c == '%' {
+			return '_'
+		}
+		return c
+	}, filename)
+	value := mime.FormatMediaType(disposition, map[string]string{"filename": ascii})
+	if ascii != filename {
+		value += "; filename*=UTF-8''" + strings.ReplaceAll(url.QueryEscape(filename), "+", "%20")
+	}
+	return value
+}
+
+// cleanFilename keeps the last element of a client's name for its file, without what could break a header or a path.
+func cleanFilename(name string) string {
+	name = path.Base(strings.ReplaceAll(strings.ToValidUTF8(name, "_"), `\`, "/"))
+	if name == "." || name == ".." || name == "/" {
+		return ""
+	}
+	name = strings.Map(func(c rune) rune {
+		if c < ' ' || c == 0x7f || c >= 0x80 && c < 0xa0 || c == 0x202e || c == 0x2028 || c == 0x2029 {
+			return -1 // controls, and those that turn the reading direction or end a line
+		}
+		return c
+	}, name)
+	for len(name) > maxFilename {
+		runes := []rune(name)
+		name = string(runes[:len(runes)-1])
+	}
+	return name
+}

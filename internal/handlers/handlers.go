@@ -1,0 +1,176 @@
+// Package handlers is the HTTP edge: [New] makes the two handlers that a server listens with, one for everybody and one for
+// its operator.
+//
+// A request goes one way: middleware.go (identity, log, CORS, method), tus.go and its neighbours (the protocol's text), then
+// tusd's own handler for creation, PATCH and DELETE, or our own answers to everything else, all on one store and one lock.
+// hooks.go holds the contrast between the two lanes. errors.go is the only door through which an error reaches a client.
+//
+// It does not know files, nor what processing does; it declares the small interfaces that it needs of both.
+package handlers
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/pprof"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"sluice/internal/upload"
+)
+
+// Store is what the edge needs of a profile's store; store.Store has the contract.
+type Store interface {
+	Create(rec upload.Record) error
+	Lookup(id upload.ID) (upload.Record, error)
+	Lock(ctx context.Context, id upload.ID, interrupt func()) (unlock func(), err error)
+	WriteChunk(id upload.ID, off int64, src io.Reader) (int64, error)
+	DeclareLength(id upload.ID, length int64) error
+	Complete(id upload.ID) (upload.Record, error)
+	Terminate(id upload.ID) error
+	Open(id upload.ID) (io.ReadSeekCloser, upload.Record, error)
+	OpenVariant(id upload.ID, name string) (io.ReadSeekCloser, upload.Record, error)
+	Check() error
+}
+
+// Finisher takes a received upload to its verdict. Both return the record as it then is; when ctx ends before, as it was.
+type Finisher interface {
+	Whole(ctx context.Context, rec upload.Record) (upload.Record, error)
+	Stream(ctx context.Context, rec upload.Record) (upload.Record, error)
+}
+
+// Endpoint joins a profile with its store.
+type Endpoint struct {
+	Profile upload.Profile
+	Store   Store
+}
+
+// Options are the parts and limits of the edge.
+type Options struct {
+	Endpoints   []Endpoint
+	Finisher    Finisher
+	Page        http.Handler // serves / and its files
+	PublicURL   *url.URL     // under which clients reach the public handler; nil: locations are paths
+	CORSOrigins []string     // "*" is any
+	MaxUploads  int          // requests with a body at once
+	IdleTimeout time.Duration
+	Registry    *prometheus.Registry // served at /metrics; New adds its own collectors
+	Logger      *slog.Logger
+}
+
+// Handlers are the two sides of the server. Both may be used concurrently.
+type Handlers struct {
+	Public  http.Handler
+	Private http.Handler
+
+	endpoints []*endpoint
+	metrics   *metrics
+	log       *slog.Logger
+	idle      time.Duration
+	cors      cors
+	bodies    chan struct{} // a token for each request with a body
+
+	serving  sync.WaitGroup // every public request
+	mu       sync.Mutex     // guards draining and active
+	draining bool
+	active   map[*request]struct{} // requests that receive bytes
+}
+
+// New joins the parts.
+func New(o Options) (*Handlers, error) {
+	h := &Handlers{
+		log: o.Logger, idle: o.IdleTimeout, cors: newCORS(o.CORSOrigins), bodies: make(chan struct{}, o.MaxUploads),
+		active: make(map[*request]struct{}),
+	}
+	for _, e := range o.Endpoints {
+		endpoint, err := newEndpoint(h, e, o)
+		if err != nil {
+			return nil, fmt.Errorf("handlers: profile %s: %w", e.Profile.Name, err)
+		}
+		h.endpoints = append(h.endpoints, endpoint)
+	}
+	h.metrics = newMetrics(h.endpoints)
+	if err := h.metrics.register(o.Registry); err != nil {
+		return nil, fmt.Errorf("handlers: %w", err)
+	}
+	h.Public = h.public(o.Page)
+	h.Private = h.private(o.Registry)
+	return h, nil
+}
+
+// public is the URL map that everybody sees. Below a profile's path:
+//
+//	POST                 create an upload                      tusd   hooks.beforeCreate
+//	OPTIONS              what the endpoint can do              options.go
+//	PATCH   {id}         add bytes                             tusd   store.WriteChunk, hooks.beforeFinish
+//	DELETE  {id}         terminate                             tusd   store.Terminate
+//	HEAD    {id}         the offset, or the content's header   head.go
+//	GET     {id}         the content, once ready               content.go
+//	GET     {id}/status  the state at any time                 status.go
+//	GET     {id}/{name}  a variant                             content.go
+func (h *Handlers) public(page http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", page)
+	for _, e := range h.endpoints {
+		mux.Handle(e.profile.Path, e)
+		mux.Handle(e.profile.Path[:len(e.profile.Path)-1], e) // tusd takes the path without its slash too
+	}
+	return h.middleware(mux)
+}
+
+// private is the URL map of the operator, on a listener that is not for the world.
+func (h *Handlers) private(registry *prometheus.Registry) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}))
+	mux.HandleFunc("GET /healthz", h.healthz)
+	mux.HandleFunc("GET /readyz", h.readyz)
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return mux
+}
+
+// Drain makes every request that receives bytes stop, keeping what has arrived, and refuses new ones with 503. HEAD, GET
+// and status are answered as before, so nobody takes an upload for lost while the server goes down.
+func (h *Handlers) Drain() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.draining = true
+	for r := range h.active {
+		r.interrupt(upload.ErrShutdown)
+	}
+}
+
+// Wait returns when no public request is served any more. Its caller has seen to it that none begins.
+func (h *Handlers) Wait() { h.serving.Wait() }
+
+// enter counts r among those that receive bytes, unless the server drains or has too many.
+func (h *Handlers) enter(r *request) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.draining {
+		return upload.ErrShutdown
+	}
+	select {
+	case h.bodies <- struct{}{}:
+		h.active[r] = struct{}{}
+		return nil
+	default:
+		return errBusy
+	}
+}
+
+func (h *Handlers) leave(r *request) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.active, r)
+	<-h.bodies
+}

@@ -1,0 +1,82 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"sluice/internal/upload"
+)
+
+// head answers HEAD: with Tus-Resumable where the upload stands (tus 1.0.0, "HEAD"), without it the header of the content
+// if there is one, so that plain HTTP tools work.
+//
+// Clients take every answer but 2xx and 423 as "gone" and begin again from byte 0. So it is 404 or 410 only when that is
+// true, and what is the server's own trouble ends the connection, which they understand as "try again".
+func (e *endpoint) head(req *request, r *http.Request) {
+	e.count(http.MethodHead)
+	if len(r.Header.Values("Tus-Resumable")) == 0 {
+		if rec, err := e.store.Lookup(req.upload); err == nil && rec.State == upload.Ready {
+			e.content(req, r)
+			return
+		}
+	}
+	h := req.w.Header()
+	h.Set("Tus-Resumable", tusVersion)
+	h.Set("Cache-Control", "no-store")
+	if err := checkVersion(r, h); err != nil {
+		req.fail(err)
+		return
+	}
+	rec, err := e.standing(req, r)
+	if err == nil && rec.State == upload.Rejected {
+		err = goneFor(rec)
+	}
+	setState(h, rec)
+	if err != nil {
+		req.failHead(err)
+		return
+	}
+	setStanding(h, rec)
+	req.w.WriteHeader(http.StatusOK)
+}
+
+// standing returns the record of the request's upload with an offset that will not move by itself: a request that still
+// adds bytes is interrupted first. A complete upload needs no lock; nobody writes to it.
+func (e *endpoint) standing(req *request, r *http.Request) (upload.Record, error) {
+	rec, err := e.store.Lookup(req.upload)
+	if err != nil || rec.State.Complete() {
+		return rec, err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), lockWithin)
+	defer cancel()
+	unlock, err := e.store.Lock(ctx, req.upload, func() {}) // held for an instant: nothing to interrupt
+	if err != nil {
+		return upload.Record{}, err
+	}
+	defer unlock()
+	return e.store.Lookup(req.upload)
+}
+
+func setStanding(h http.Header, rec upload.Record) {
+	h.Set("Upload-Offset", strconv.FormatInt(rec.Offset, 10))
+	if rec.Length == upload.Deferred {
+		h.Set("Upload-Defer-Length", "1")
+	} else {
+		h.Set("Upload-Length", strconv.FormatInt(rec.Length, 10))
+	}
+	if rec.Metadata != "" {
+		h.Set("Upload-Metadata", rec.Metadata)
+	}
+}
+
+// failHead is fail for HEAD: no 5xx but for a record that can never be read again.
+func (r *request) failHead(err error) {
+	if p := r.problemOf(err); p.Status < 500 || errors.Is(err, upload.ErrUnreadable) {
+		r.w.errors.count(p)
+		r.answer(p)
+		return
+	}
+	abort()
+}

@@ -1,0 +1,54 @@
+package handlers
+
+import (
+	"context"
+	"time"
+
+	"github.com/tus/tusd/v2/pkg/handler"
+
+	"sluice/internal/upload"
+)
+
+// The contrast that Sluice exists for, in two callbacks of tusd's handler. What happens between them is the same for both
+// lanes: bytes flow from the socket to their offset in a file.
+
+// answerWithin is how long the client of a whole file waits for the verdict. Later, its answer is "received", and the work
+// goes on.
+const answerWithin = 20 * time.Second
+
+// beforeCreate fixes what is ours to choose about a new upload: its id. Everything else was checked at the door.
+func (e *endpoint) beforeCreate(event handler.HookEvent) (handler.HTTPResponse, handler.FileInfoChanges, error) {
+	return handler.HTTPResponse{}, handler.FileInfoChanges{ID: string(upload.NewID())}, nil
+}
+
+// beforeFinish is called when every byte is stored and the upload is received, durably, and before the last response.
+//
+//	whole:  the file is small. It is read into memory and processed now; the response carries the verdict.
+//	stream: the file is large. It was judged by its head while it arrived and is never read; the response only says that
+//	        the bytes are safe.
+//
+// The processing belongs to the server, not to this request: it goes on if the client does not wait, and runs again from
+// stored state if the server dies.
+func (e *endpoint) beforeFinish(event handler.HookEvent) (handler.HTTPResponse, error) {
+	req := requestFrom(event.Context)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(event.Context), answerWithin)
+	defer cancel()
+
+	var rec upload.Record
+	var err error
+	switch e.profile.Lane {
+	case upload.Whole:
+		rec, err = e.finisher.Whole(ctx, req.record)
+	case upload.Stream:
+		rec, err = e.finisher.Stream(ctx, req.record)
+	}
+	if err != nil {
+		req.log.Error("processing", "err", err) // the bytes are safe and the state is stored: not the client's trouble
+		return handler.HTTPResponse{}, nil
+	}
+	req.record = rec // its state goes into Sluice-State
+	if rec.State == upload.Rejected {
+		return handler.HTTPResponse{}, req.tusError(rec.Reason)
+	}
+	return handler.HTTPResponse{}, nil
+}

@@ -1,0 +1,159 @@
+package handlers
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// middleware is what every public request passes on its way in and out: identity, method, CORS, log, metrics.
+func (h *Handlers) middleware(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.serving.Add(1)
+		defer h.serving.Done()
+		began := time.Now()
+		req := h.newRequest(w, r)
+		h.metrics.inFlight.Inc()
+		defer func() {
+			h.metrics.inFlight.Dec()
+			h.done(req, r, time.Since(began), recover())
+		}()
+		header := w.Header()
+		header.Set("X-Request-ID", req.id)
+		header.Set("X-Content-Type-Options", "nosniff")
+		method, err := effectiveMethod(r)
+		req.method = method
+		if err != nil {
+			req.fail(err)
+			return
+		}
+		h.cors.apply(header, r)
+		// A shallow copy: net/http keeps looking at the original's body and trailers.
+		inner := r.WithContext(context.WithValue(r.Context(), requestKey{}, req))
+		inner.Method = method
+		next.ServeHTTP(req.w, inner)
+	})
+}
+
+func (h *Handlers) newRequest(w http.ResponseWriter, r *http.Request) *request {
+	req := &request{id: requestID(r), method: r.Method, route: "page"}
+	req.w = &response{ResponseWriter: w, errors: h.metrics.errors, idle: h.idle}
+	req.log = h.log.With("request", req.id)
+	return req
+}
+
+var plainID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// requestID is the client's X-Request-ID if that can do no harm in a log, else a new one.
+func requestID(r *http.Request) string {
+	if id := r.Header.Get("X-Request-ID"); plainID.MatchString(id) {
+		return id
+	}
+	return rand.Text()
+}
+
+// done counts and logs a request that has ended, by a panic if cause is not nil.
+func (h *Handlers) done(req *request, r *http.Request, took time.Duration, cause any) {
+	status := req.w.status
+	if cause != nil {
+		status = statusAborted
+	}
+	h.metrics.observe(req, status, took)
+	level := slog.LevelDebug
+	if req.method == http.MethodPost || req.method == http.MethodPatch || req.method == http.MethodDelete {
+		level = slog.LevelInfo
+	}
+	args := []any{"method", req.method, "route", req.route, "id", req.upload, "status", status, "seconds", took.Seconds()}
+	if req.body != nil {
+		args = append(args, "received", req.body.n)
+	}
+	if cause != nil && cause != http.ErrAbortHandler {
+		req.log.Error("panic", append(args, "panic", cause)...)
+		panic(http.ErrAbortHandler) // the connection goes; what failed is in the log
+	}
+	req.log.Log(r.Context(), level, "request", args...)
+	if cause != nil {
+		h.metrics.aborts.Inc()
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// statusAborted stands in logs and metrics for a request that got no answer because its client was gone.
+const statusAborted = 499
+
+// abort ends the request without an answer, by closing its connection. It is what a client understands as "try again".
+func abort() { panic(http.ErrAbortHandler) }
+
+// effectiveMethod resolves X-HTTP-Method-Override before anything is decided by the method (tus 1.0.0,
+// "X-HTTP-Method-Override": it counts, the real one does not).
+func effectiveMethod(r *http.Request) (string, error) {
+	override := r.Header.Get("X-HTTP-Method-Override")
+	if override == "" {
+		return r.Method, nil
+	}
+	r.Header.Del("X-HTTP-Method-Override") // tusd would look at it again
+	switch method := strings.ToUpper(override); method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return method, nil
+	}
+	return r.Method, badRequest("bad_method_override", "X-HTTP-Method-Override must name a method that this server knows.")
+}
+
+// cors lets browsers of other origins use the server (Fetch standard, "CORS protocol"). No credentials: there is nothing
+// that a cookie could allow.
+type cors struct {
+	any     bool
+	origins map[string]bool
+}
+
+func newCORS(origins []string) cors {
+	c := cors{origins: make(map[string]bool)}
+	for _, origin := range origins {
+		c.any = c.any || origin == "*"
+		c.origins[origin] = true
+	}
+	return c
+}
+
+const (
+	corsMethods = "POST, GET, HEAD, PATCH, DELETE, OPTIONS"
+	corsRequest = "Authorization, Content-Type, If-Range, Range, Tus-Resumable, Upload-Checksum, Upload-Concat, " +
+		"Upload-Defer-Length, Upload-Length, Upload-Metadata, Upload-Offset, X-HTTP-Method-Override, X-Request-ID, X-Requested-With"
+	corsExpose = "Accept-Ranges, Content-Disposition, Content-Range, ETag, Location, Retry-After, Sluice-State, Tus-Checksum-Algorithm, " +
+		"Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, Upload-Concat, Upload-Defer-Length, Upload-Expires, Upload-Length, " +
+		"Upload-Metadata, Upload-Offset, X-Request-ID"
+	corsMaxAge = "86400"
+)
+
+func (c cors) apply(h http.Header, r *http.Request) {
+	origin := r.Header.Get("Origin")
+	if !c.any {
+		h.Add("Vary", "Origin")
+	}
+	switch {
+	case origin == "" || !c.any && !c.origins[origin]:
+		return
+	case c.any:
+		h.Set("Access-Control-Allow-Origin", "*")
+	default:
+		h.Set("Access-Control-Allow-Origin", origin)
+	}
+	if r.Method == http.MethodOptions {
+		h.Set("Access-Control-Allow-Methods", corsMethods)
+		h.Set("Access-Control-Allow-Headers", corsRequest)
+		h.Set("Access-Control-Max-Age", corsMaxAge)
+		return
+	}
+	h.Set("Access-Control-Expose-Headers", corsExpose)
+}
+
+// isTimeout tells a body that stood still too long from one that was cut.
+func isTimeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.As(err, &t) && t.Timeout()
+}

@@ -1,0 +1,77 @@
+package handlers
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"sluice/internal/upload"
+)
+
+// request is what we know about one HTTP request beyond its http.Request. It travels in the context, which tusd hands on to
+// the store's adapter and to the hooks. Only the goroutine that serves the request uses it, but for interrupt.
+type request struct {
+	id      string // X-Request-ID of the answer, and of the log
+	method  string // after X-HTTP-Method-Override
+	log     *slog.Logger
+	w       *response
+	route   string // for logs and metrics: one of a fixed set
+	upload  upload.ID
+	created bool // this request made the upload
+
+	metadata string        // Upload-Metadata as sent
+	record   upload.Record // as last seen; the zero record if none was
+	body     *tap
+
+	mu    sync.Mutex
+	cause error // why the body must not be read further; set once
+}
+
+type requestKey struct{}
+
+// requestFrom returns the state of the request that ctx belongs to.
+func requestFrom(ctx context.Context) *request { return ctx.Value(requestKey{}).(*request) }
+
+// interrupt makes a request that reads its body stop soon. It may be called from any goroutine, at any time, repeatedly.
+//
+// tusd's own interrupt is lost when it comes before the handler has a body to close. Here the cause is set before the
+// deadline, and looked at before each read (see [tap.Read] and [guarded.Read]): whichever of the two the reader meets
+// first, it stops.
+func (r *request) interrupt(cause error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.cause != nil {
+		return
+	}
+	r.cause = cause
+	// The error is that of a connection that cannot have deadlines: then the next read notices the cause.
+	_ = http.NewResponseController(r.w.ResponseWriter).SetReadDeadline(time.Now())
+}
+
+func (r *request) interrupted() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.cause
+}
+
+// tap is the request's body as it comes from the network. tusd hides errors of the body from the store and cuts off what
+// is too long; the tap remembers what really happened.
+type tap struct {
+	body io.ReadCloser
+	n    int64 // bytes that came out
+	err  error // that ended it; io.EOF at its end
+}
+
+func (t *tap) Read(p []byte) (int, error) {
+	n, err := t.body.Read(p)
+	t.n += int64(n)
+	if err != nil {
+		t.err = err
+	}
+	return n, err
+}
+
+func (t *tap) Close() error { return t.body.Close() }

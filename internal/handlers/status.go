@@ -1,0 +1,72 @@
+package handlers
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"sluice/internal/upload"
+)
+
+// status is what GET {path}{id}/status tells, at any time and without disturbing the upload.
+type status struct {
+	ID        upload.ID         `json:"id"`
+	Profile   string            `json:"profile"`
+	State     upload.State      `json:"state"`
+	Offset    int64             `json:"offset"`
+	Length    *int64            `json:"length"` // null while not declared
+	MediaType string            `json:"mediaType,omitempty"`
+	Filename  string            `json:"filename,omitempty"`
+	Created   time.Time         `json:"created,omitzero"`
+	Changed   time.Time         `json:"changed,omitzero"`
+	Reason    *upload.Rejection `json:"reason,omitempty"`
+	Damaged   bool              `json:"damaged,omitempty"`
+	Content   string            `json:"content,omitempty"` // where the content is, once ready
+	Variants  []statusVariant   `json:"variants,omitempty"`
+}
+
+type statusVariant struct {
+	upload.Variant
+	URL string `json:"url"`
+}
+
+func (e *endpoint) status(req *request, r *http.Request) {
+	e.count(http.MethodGet)
+	rec, err := e.store.Lookup(req.upload)
+	if err != nil {
+		req.fail(err)
+		return
+	}
+	raw, err := json.Marshal(e.statusOf(rec))
+	if err != nil {
+		req.fail(err)
+		return
+	}
+	h := req.w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Length", strconv.Itoa(len(raw)))
+	req.w.WriteHeader(http.StatusOK)
+	if r.Method != http.MethodHead {
+		req.w.Write(raw) // a client that is gone needs no answer
+	}
+}
+
+func (e *endpoint) statusOf(rec upload.Record) status {
+	s := status{
+		ID: rec.ID, Profile: e.profile.Name, State: rec.State, Offset: rec.Offset, MediaType: rec.MediaType, Filename: rec.Filename(),
+		Created: rec.Created, Changed: rec.Changed, Reason: rec.Reason, Damaged: rec.Damaged,
+	}
+	if rec.Length != upload.Deferred {
+		s.Length = &rec.Length
+	}
+	if rec.State != upload.Ready {
+		return s
+	}
+	s.Content = e.base + string(rec.ID)
+	for _, v := range rec.Variants {
+		s.Variants = append(s.Variants, statusVariant{v, s.Content + "/" + v.Name})
+	}
+	return s
+}

@@ -1,0 +1,238 @@
+package media
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"io"
+	"os"
+	"testing"
+)
+
+// squares is what a caller does.
+func squares(t testing.TB, data []byte, edges ...int) []Picture {
+	t.Helper()
+	info, err := Inspect(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pictures, err := Squares(t.Context(), data, info, edges)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pictures
+}
+
+// corners decodes a result and returns the colours well within its quarters: top left, top right, bottom left and right.
+func corners(t testing.TB, p Picture) [4]color.RGBA {
+	t.Helper()
+	m, err := jpeg.Decode(bytes.NewReader(p.Data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Bounds() != image.Rect(0, 0, p.Edge, p.Edge) {
+		t.Fatalf("edge %d: bounds %v", p.Edge, m.Bounds())
+	}
+	var got [4]color.RGBA
+	for i := range got {
+		x, y := p.Edge/8+i%2*p.Edge*3/4, p.Edge/8+i/2*p.Edge*3/4
+		got[i] = color.RGBAModel.Convert(m.At(x, y)).(color.RGBA)
+	}
+	return got
+}
+
+// alike leaves room for what two rounds of JPEG do to a colour.
+func alike(a, b color.RGBA, by int) bool {
+	near := func(a, b byte) bool { return max(int(a)-int(b), int(b)-int(a)) <= by }
+	return near(a.R, b.R) && near(a.G, b.G) && near(a.B, b.B)
+}
+
+func wantCorners(t *testing.T, p Picture, want ...color.RGBA) {
+	t.Helper()
+	got := corners(t, p)
+	for i := range got {
+		if !alike(got[i], want[i], 12) {
+			t.Errorf("edge %d: corner %d: got %v, want %v", p.Edge, i, got[i], want[i])
+		}
+	}
+}
+
+func TestEveryOrientationStandsUpright(t *testing.T) {
+	want := map[int][]color.RGBA{ // as seen, when red, green, blue, yellow are stored
+		0: {red, green, blue, yellow}, 1: {red, green, blue, yellow}, 9: {red, green, blue, yellow},
+		2: {green, red, yellow, blue}, 3: {yellow, blue, green, red}, 4: {blue, yellow, red, green},
+		5: {red, blue, green, yellow}, 6: {blue, red, yellow, green},
+		7: {yellow, green, blue, red}, 8: {green, yellow, red, blue},
+	}
+	for stored, colours := range want {
+		for name, data := range oriented(t, stored) {
+			t.Run(fmt.Sprintf("%s %d", name, stored), func(t *testing.T) {
+				for _, p := range squares(t, data, 64, 32) {
+					wantCorners(t, p, colours...)
+				}
+			})
+		}
+	}
+}
+
+// oriented says the same in every container that can.
+func oriented(t *testing.T, value int) map[string][]byte {
+	photo := jpegOf(t, picture(120, 80))
+	big, little := exif(binary.BigEndian, uint16(value)), exif(binary.LittleEndian, uint16(value))
+	lossy := file(t, "lossy.webp")[webpHeaderLen:]
+	return map[string][]byte{
+		"jpeg":           jpegWith(photo, segment(markerAPP1, "Exif\x00\x00"+string(big))),
+		"jpeg, second":   jpegWith(photo, segment(markerAPP1, "http://xmp"), []byte{0xff}, segment(markerAPP1, "Exif\x00\x00"+string(little))),
+		"png":            pngWith(pngOf(t, picture(80, 120)), chunk("eXIf", little), false),
+		"png at end":     pngWith(pngOf(t, picture(80, 120)), chunk("eXIf", big), true),
+		"webp":           riff(extended(8), lossy, riffChunk("EXIF", big)),
+		"webp, prefixed": riff(extended(8), lossy, riffChunk("EXIF", append([]byte("Exif\x00\x00"), little...))),
+	}
+}
+
+func TestEveryKindOfPictureComesOutRight(t *testing.T) {
+	r := image.Rect(0, 0, 90, 60)
+	clear := color.NRGBA{200, 30, 30, 0}
+	faint := color.NRGBA{0, 0, 0, 128}
+	grey := func(y uint8) color.RGBA { return color.RGBA{y, y, y, 255} }
+	plain := []color.RGBA{red, green, blue, yellow}
+	for name, c := range map[string]struct {
+		data []byte
+		want []color.RGBA
+	}{
+		"jpeg":             {jpegOf(t, picture(90, 60)), plain},
+		"jpeg grey":        {jpegOf(t, quarters(image.NewGray(r), grey(0), grey(90), grey(180), grey(255))), []color.RGBA{grey(0), grey(90), grey(180), grey(255)}},
+		"jpeg progressive": {file(t, "progressive.jpg"), plain},
+		"jpeg cmyk":        {file(t, "cmyk.jpg"), plain},
+		"jpeg and garbage": {append(jpegOf(t, picture(90, 60)), "<script>\xff\xd8\xff\xc0"...), plain},
+		"png":              {pngOf(t, picture(90, 60)), plain},
+		"png tall":         {pngOf(t, quarters(image.NewRGBA(image.Rect(0, 0, 40, 200)), red, green, blue, yellow)), plain},
+		"png 16 bit":       {pngOf(t, quarters(image.NewNRGBA64(r), clear, green, blue, yellow)), []color.RGBA{white, green, blue, yellow}},
+		"png 16 bit grey":  {pngOf(t, quarters(image.NewGray16(r), grey(0), grey(90), grey(180), grey(255))), []color.RGBA{grey(0), grey(90), grey(180), grey(255)}},
+		"png paletted":     {pngOf(t, paletted(r, color.RGBA{}, green, blue, yellow)), []color.RGBA{white, green, blue, yellow}},
+		"png transparent":  {pngOf(t, quarters(image.NewNRGBA(r), clear, faint, blue, yellow)), []color.RGBA{white, grey(127), blue, yellow}},
+		"png interlaced":   {file(t, "interlaced.png"), plain},
+		"gif":              {gifOf(t, 90, 60, paletted(r, red, green, blue, yellow)), plain},
+		"gif moving":       {gifOf(t, 90, 60, paletted(r, red, green, blue, yellow), paletted(r, white, white, white, white)), plain},
+		"gif transparent":  {gifOf(t, 90, 60, paletted(r, color.RGBA{}, green, blue, yellow)), []color.RGBA{white, green, blue, yellow}},
+		"gif small frame":  {gifOf(t, 90, 60, paletted(image.Rect(45, 30, 90, 60), blue, blue, blue, blue)), []color.RGBA{white, white, white, blue}},
+		"webp lossy":       {file(t, "lossy.webp"), plain},
+		"webp lossless":    {file(t, "lossless.webp"), plain},
+		"webp transparent": {file(t, "alpha.webp"), []color.RGBA{white, green, blue, yellow}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, p := range squares(t, c.data, 128, 64, 32) {
+				wantCorners(t, p, c.want...)
+			}
+		})
+	}
+}
+
+func TestColoursOfFourAndThreeChannels(t *testing.T) {
+	adobe := func(transform string) [][]byte {
+		return [][]byte{segment(markerAPP14, "Adobe\x00\x64\x00\x00\x00\x00"+transform)}
+	}
+	inks := []flatComponent{{1, 0x11, 255}, {2, 0x11, 128}, {3, 0x11, 0}, {4, 0x11, 255}} // stored inverted: no cyan, half magenta, full yellow
+	channels := []flatComponent{{'R', 0x11, 200}, {'G', 0x11, 30}, {'B', 0x11, 30}}
+	for name, c := range map[string]struct {
+		data flatJPEG
+		want color.RGBA
+	}{
+		"CMYK":  {flatJPEG{sof: markerSOF0, components: inks, segments: adobe("\x00")}, color.RGBA{255, 128, 0, 255}},
+		"YCCK":  {flatJPEG{sof: markerSOF0, components: append(ycbcr(0x11), flatComponent{4, 0x11, 255}), segments: adobe("\x02")}, color.RGBA{68, 193, 187, 255}},
+		"RGB":   {flatJPEG{sof: markerSOF2, components: channels}, red},
+		"Adobe": {flatJPEG{sof: markerSOF1, components: []flatComponent{{1, 0x11, 200}, {2, 0x11, 30}, {3, 0x11, 30}}, segments: adobe("\x00")}, red},
+		"YCbCr": {flatJPEG{sof: markerSOF0, components: ycbcr(0x42)}, color.RGBA{187, 62, 68, 255}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.data.width, c.data.height = 50, 40
+			wantCorners(t, squares(t, c.data.bytes(), 32)[0], c.want, c.want, c.want, c.want)
+		})
+	}
+}
+
+func TestSmallAndThinPicturesAreScaledUp(t *testing.T) {
+	for _, size := range []image.Point{{1, 1}, {2, 2}, {1, 500}, {500, 1}, {3, 2}} {
+		data := pngOf(t, quarters(image.NewRGBA(image.Rectangle{Max: size}), blue, blue, blue, blue))
+		for _, p := range squares(t, data, 100, 7, 1) {
+			wantCorners(t, p, blue, blue, blue, blue)
+		}
+	}
+	for _, p := range squares(t, pngOf(t, picture(20, 20)), 512, 256) {
+		wantCorners(t, p, red, green, blue, yellow)
+	}
+}
+
+func TestResultHasNoMetadata(t *testing.T) {
+	for name, data := range oriented(t, 6) {
+		for _, p := range squares(t, data, 64, 32) {
+			for _, secret := range []string{"Exif", "Photoshop", "48.137", "AAAA", "http", "JFIF", "Adobe"} {
+				if bytes.Contains(p.Data, []byte(secret)) {
+					t.Errorf("%s: %q is in the result", name, secret)
+				}
+			}
+			if p.MediaType != "image/jpeg" || Sniff(p.Data) != "image/jpeg" {
+				t.Errorf("%s: got %s, looks like %s", name, p.MediaType, Sniff(p.Data))
+			}
+		}
+	}
+}
+
+func TestSameBytesForTheSamePicture(t *testing.T) {
+	for _, name := range []string{"progressive.jpg", "alpha.webp", "interlaced.png"} {
+		first, second := squares(t, file(t, name), 100, 50), squares(t, file(t, name), 100, 50)
+		for i := range first {
+			if !bytes.Equal(first[i].Data, second[i].Data) {
+				t.Errorf("%s: edge %d differs from one time to the next", name, first[i].Edge)
+			}
+		}
+	}
+}
+
+func TestOtherBytesThanInspectedAreRefused(t *testing.T) {
+	small, large := jpegOf(t, picture(30, 30)), jpegOf(t, picture(60, 60))
+	info, err := Inspect(small)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Squares(t.Context(), large, info, []int{16}); !errors.Is(err, ErrMalformed) {
+		t.Errorf("another picture: got %v, want %v", err, ErrMalformed)
+	}
+	if _, err := Squares(t.Context(), small, Info{}, []int{16}); !errors.Is(err, ErrMalformed) {
+		t.Errorf("nothing inspected: got %v, want %v", err, ErrMalformed)
+	}
+	if got, err := Squares(t.Context(), small, info, []int{16, 0}); err == nil || got != nil {
+		t.Errorf("edge 0: got %v, %v, want an error and nothing else", got, err)
+	}
+}
+
+func TestContextEndsTheWork(t *testing.T) {
+	data := jpegOf(t, picture(400, 400))
+	info, err := Inspect(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Squares(ctx, data, info, []int{64}); !errors.Is(err, context.Canceled) {
+		t.Errorf("before decoding: got %v, want %v", err, context.Canceled)
+	}
+	if _, err := scale(ctx, picture(9, 9), image.Rect(0, 0, 9, 9), 3); !errors.Is(err, context.Canceled) {
+		t.Errorf("while scaling: got %v, want %v", err, context.Canceled)
+	}
+	if _, err := io.ReadAll(untilDone(ctx, bytes.NewReader(data))); !errors.Is(err, context.Canceled) {
+		t.Errorf("while reading: got %v, want %v", err, context.Canceled)
+	}
+}
+
+func TestPanickingDecoderIsAMalformedPicture(t *testing.T) {
+	_, err := shielded(func() (image.Image, error) { return nil, []error{}[len(os.Args)] })
+	if !errors.Is(err, ErrMalformed) {
+		t.Errorf("got %v, want %v", err, ErrMalformed)
+	}
+}
