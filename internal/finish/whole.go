@@ -100,19 +100,33 @@ func inspect(profile upload.Profile, data []byte) (media.Info, error) {
 
 // unsupported says which types are taken and what came instead, in words for a person.
 func unsupported(profile upload.Profile, mediaType string) *upload.Rejection {
-	var names []string
+	names := make([]string, 0, len(profile.Accept))
 	for _, t := range profile.Accept {
-		kind, format, _ := strings.Cut(t, "/")
-		if format == "*" {
-			format = "any " + kind
-		}
-		names = append(names, strings.ToUpper(format[:1])+format[1:])
+		names = append(names, typeName(t))
 	}
-	what := "This file is of type " + mediaType
+	what := "This file is " + typeName(mediaType)
 	if mediaType == "application/octet-stream" {
 		what = "This file is of no type that the server knows"
 	}
-	return upload.Reject(upload.CodeUnsupportedType, "%s; accepted here: %s.", what, strings.Join(names, ", "))
+	return upload.Reject(upload.CodeUnsupportedType, "%s. Accepted here: %s.", what, strings.Join(names, ", "))
+}
+
+// typeName is what people call a media type, or a pattern of media types.
+func typeName(mediaType string) string {
+	kind, format, _ := strings.Cut(mediaType, "/")
+	switch {
+	case format == "*":
+		return "any " + kind
+	case mediaType == "text/plain":
+		return "plain text"
+	case mediaType == "image/webp":
+		return "WebP"
+	case mediaType == "image/svg+xml":
+		return "SVG"
+	case kind == "image":
+		return strings.ToUpper(format)
+	}
+	return mediaType
 }
 
 func variantFiles(pictures []media.Picture) []upload.VariantFile {

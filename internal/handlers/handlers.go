@@ -55,13 +55,15 @@ type Endpoint struct {
 type Options struct {
 	Endpoints   []Endpoint
 	Finisher    Finisher
-	Page        http.Handler // serves / and its files
-	PublicURL   *url.URL     // under which clients reach the public handler; nil: locations are paths
-	CORSOrigins []string     // "*" is any
-	MaxUploads  int          // requests with a body at once
-	IdleTimeout time.Duration
-	Registry    *prometheus.Registry // served at /metrics; New adds its own collectors
-	Logger      *slog.Logger
+	Page        http.Handler  // serves / and its files
+	PublicURL   *url.URL      // under which clients reach the public handler; nil: locations are paths
+	CORSOrigins []string      // "*" is any
+	MaxUploads  int           // requests with a body at once
+	IdleTimeout time.Duration // after which a connection that stands still is given up
+	// AnswerWithin is how long the client of a whole file waits for its verdict; 0 is 20 s.
+	AnswerWithin time.Duration
+	Registry     *prometheus.Registry // served at /metrics; New adds its own collectors
+	Logger       *slog.Logger
 }
 
 // Handlers are the two sides of the server. Both may be used concurrently.

@@ -31,7 +31,7 @@ func (e *endpoint) beforeCreate(event handler.HookEvent) (handler.HTTPResponse, 
 // stored state if the server dies.
 func (e *endpoint) beforeFinish(event handler.HookEvent) (handler.HTTPResponse, error) {
 	req := requestFrom(event.Context)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(event.Context), answerWithin)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(event.Context), e.answerWithin)
 	defer cancel()
 
 	var rec upload.Record

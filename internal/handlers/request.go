@@ -60,10 +60,14 @@ func (r *request) interrupted() error {
 // tap is the request's body as it comes from the network. tusd hides errors of the body from the store and cuts off what
 // is too long; the tap remembers what really happened.
 type tap struct {
-	body io.ReadCloser
-	n    int64 // bytes that came out
-	err  error // that ended it; io.EOF at its end
+	body   io.ReadCloser
+	length int64 // as announced, -1 if it was not
+	n      int64 // bytes that came out
+	err    error // that ended it; io.EOF at its end
 }
+
+// unread tells that more of the body may come.
+func (t *tap) unread() bool { return t.err != io.EOF && (t.length < 0 || t.n < t.length) }
 
 func (t *tap) Read(p []byte) (int, error) {
 	n, err := t.body.Read(p)

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -25,19 +26,20 @@ const (
 
 // endpoint serves one profile.
 type endpoint struct {
-	h        *Handlers
-	profile  upload.Profile
-	store    Store
-	finisher Finisher
-	base     string // what a Location begins with, before the id
-	tusd     *handler.UnroutedHandler
-	post     http.Handler
-	patch    http.Handler
-	del      http.Handler
+	h            *Handlers
+	profile      upload.Profile
+	store        Store
+	finisher     Finisher
+	base         string // what a Location begins with, before the id
+	answerWithin time.Duration
+	tusd         *handler.UnroutedHandler
+	post         http.Handler
+	patch        http.Handler
+	del          http.Handler
 }
 
 func newEndpoint(h *Handlers, of Endpoint, o Options) (*endpoint, error) {
-	e := &endpoint{h: h, profile: of.Profile, store: of.Store, finisher: o.Finisher, base: of.Profile.Path}
+	e := &endpoint{h: h, profile: of.Profile, store: of.Store, finisher: o.Finisher, base: of.Profile.Path, answerWithin: cmp.Or(o.AnswerWithin, answerWithin)}
 	if o.PublicURL != nil {
 		e.base = strings.TrimSuffix(o.PublicURL.String(), "/") + of.Profile.Path
 	}
@@ -177,7 +179,7 @@ func (e *endpoint) serveTus(req *request, r *http.Request, next http.Handler) {
 		}
 		defer e.h.leave(req)
 	}
-	req.body = &tap{body: r.Body}
+	req.body = &tap{body: r.Body, length: r.ContentLength}
 	req.w.finish = func(status int, h http.Header) { e.finishHeader(req, status, h) }
 	inner := *r // tusd wants the path below the endpoint, and a body that we can see
 	inner.URL = &url.URL{Path: string(req.upload)}
@@ -217,7 +219,7 @@ func (e *endpoint) finishHeader(req *request, status int, h http.Header) {
 		h.Set("Upload-Offset", strconv.FormatInt(req.record.Offset, 10))
 	}
 	setState(h, req.record)
-	if status >= 400 && req.body.n > 0 && req.body.err == nil {
+	if status >= 400 && req.body.n > 0 && req.body.unread() {
 		h.Set("Connection", "close") // do not read the rest of a refused body to find the next request
 	}
 }

@@ -81,7 +81,7 @@ func TestEveryOrientationStandsUpright(t *testing.T) {
 }
 
 // oriented says the same in every container that can.
-func oriented(t *testing.T, value int) map[string][]byte {
+func oriented(t testing.TB, value int) map[string][]byte {
 	photo := jpegOf(t, picture(120, 80))
 	big, little := exif(binary.BigEndian, uint16(value)), exif(binary.LittleEndian, uint16(value))
 	lossy := file(t, "lossy.webp")[webpHeaderLen:]

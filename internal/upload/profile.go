@@ -23,17 +23,17 @@ const HeadBytes = 4096
 
 // Profile is a row of the table that says how a kind of upload is treated. Code asks its columns, never its name.
 type Profile struct {
-	Name      string        `yaml:"name"`
-	Path      string        `yaml:"path"`      // URL path, begins and ends with a slash
-	Lane      Lane          `yaml:"lane"`      // whole or stream
-	MaxBytes  int64         `yaml:"maxBytes"`  // of one upload; 0 is no limit (stream only)
-	MaxPixels int64         `yaml:"maxPixels"` // of a picture, from its header (whole only)
-	Accept    []string      `yaml:"accept"`    // media types by content, "video/*" is any video; empty takes anything
-	Lifetime  time.Duration `yaml:"lifetime"`  // of an unfinished upload after its last byte; 0 is for ever
-	Retention time.Duration `yaml:"retention"` // of a finished upload; 0 is for ever
-	Dir       string        `yaml:"dir"`       // where its files live; "" is <data>/<name>
-	Flat      bool          `yaml:"flat"`      // all files in one directory, as tusd lays them out; else fanned out by id
-	Variants  []int         `yaml:"variants"`  // edges in pixels of the square pictures to make, largest first (whole only)
+	Name      string
+	Path      string        // URL path, begins and ends with a slash
+	Lane      Lane          // whole or stream
+	MaxBytes  int64         // of one upload; 0 is no limit (stream only)
+	MaxPixels int64         // of a picture, from its header (whole only)
+	Accept    []string      // media types by content, "video/*" is any video; empty takes anything
+	Lifetime  time.Duration // of an unfinished upload after its last byte; 0 is for ever
+	Retention time.Duration // of a finished upload; 0 is for ever
+	Dir       string        // where its files live; "" is <data>/<name>
+	Flat      bool          // all files in one directory, as tusd lays them out; else fanned out by id
+	Variants  []int         // edges in pixels of the square pictures to make, largest first (whole only)
 }
 
 // DefaultProfiles is the built-in table: a drop-in for a tusd endpoint, avatars taken whole, videos streamed.
