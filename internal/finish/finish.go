@@ -110,6 +110,13 @@ func (p *Pipeline) Recover() {
 	}
 }
 
+// Resume has rec processed in the background, unless that is under way already.
+func (p *Pipeline) Resume(rec upload.Record) {
+	if lane, ok := p.lanes[rec.Profile]; ok && p.ctx.Err() == nil {
+		p.start(lane, rec)
+	}
+}
+
 // settle has rec processed and waits for the verdict, until ctx is done: then it returns rec as it was, and the work goes
 // on.
 func (p *Pipeline) settle(ctx context.Context, rec upload.Record) (upload.Record, error) {

@@ -144,10 +144,10 @@ func (r *request) answer(p problem) {
 	}
 }
 
-// problemOfStatus stands for an error that tusd made up itself and that has no words of ours.
-func problemOfStatus(status int) problem {
+// problemOfTusd stands for an error that tusd made itself, found by tusd's name for it.
+func problemOfTusd(status int, name string) problem {
 	for _, row := range publicErrors {
-		if row.status == status {
+		if row.tusd == name && row.status == status {
 			return newProblem(status, row.code, row.tusd, row.detail)
 		}
 	}

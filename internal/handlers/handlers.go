@@ -39,8 +39,10 @@ type Store interface {
 	Check() error
 }
 
-// Finisher takes a received upload to its verdict. Both return the record as it then is; when ctx ends before, as it was.
+// Finisher takes a received upload to its verdict. Whole and Stream return the record as it then is; when ctx ends before,
+// as it was. Resume only sees to it that the work is under way.
 type Finisher interface {
+	Resume(rec upload.Record)
 	Whole(ctx context.Context, rec upload.Record) (upload.Record, error)
 	Stream(ctx context.Context, rec upload.Record) (upload.Record, error)
 }

@@ -33,6 +33,7 @@ func (e *endpoint) head(req *request, r *http.Request) {
 	if err == nil && rec.State == upload.Rejected {
 		err = goneFor(rec)
 	}
+	e.resume(rec)
 	setState(h, rec)
 	if err != nil {
 		req.failHead(err)
@@ -40,6 +41,14 @@ func (e *endpoint) head(req *request, r *http.Request) {
 	}
 	setStanding(h, rec)
 	req.w.WriteHeader(http.StatusOK)
+}
+
+// resume has an upload processed that is received and that nobody processes: a crash, or the end of all tries, left it so,
+// and somebody asks for it.
+func (e *endpoint) resume(rec upload.Record) {
+	if rec.State == upload.Received {
+		e.finisher.Resume(rec)
+	}
 }
 
 // standing returns the record of the request's upload with an offset that will not move by itself: a request that still

@@ -38,6 +38,7 @@ func (e *endpoint) status(req *request, r *http.Request) {
 		req.fail(err)
 		return
 	}
+	e.resume(rec)
 	raw, err := json.Marshal(e.statusOf(rec))
 	if err != nil {
 		req.fail(err)

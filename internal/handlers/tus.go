@@ -184,8 +184,12 @@ func (e *endpoint) serveTus(req *request, r *http.Request, next http.Handler) {
 	inner := *r // tusd wants the path below the endpoint, and a body that we can see
 	inner.URL = &url.URL{Path: string(req.upload)}
 	inner.Body = req.body
-	next.ServeHTTP(&tusResponse{response: req.w, req: req}, &inner)
-	if req.stalled() && req.w.status == 0 {
+	outer := &tusResponse{response: req.w, req: req}
+	next.ServeHTTP(outer, &inner)
+	if outer.status != 0 {
+		outer.replace("") // tusd had no words
+	}
+	if req.w.status == 0 {
 		abort()
 	}
 }
@@ -237,32 +241,37 @@ func (e *endpoint) count(method string) { addTo(e.tusd.Metrics.RequestsTotal[met
 // tusResponse puts our words in the place of tusd's when it answers with an error of its own.
 type tusResponse struct {
 	*response
-	req      *request
-	replaced bool // tusd's body is to be swallowed
+	req    *request
+	status int // of tusd's own error, while its words are awaited or swallowed; else 0
 }
 
 // Unwrap lets tusd's http.ResponseController reach the connection.
 func (w *tusResponse) Unwrap() http.ResponseWriter { return w.response }
 
 func (w *tusResponse) WriteHeader(status int) {
-	h := w.Header()
-	switch {
-	case status >= 400 && w.req.stalled():
-		w.replaced = true // no answer: serveTus drops the connection
-	case status >= 400 && h.Get("Content-Type") != problemType:
-		w.replaced = true
-		h.Del("Content-Length")
-		w.req.answer(problemOfStatus(status))
-	default:
-		w.response.WriteHeader(status)
+	if status >= 400 && (w.req.stalled() || w.Header().Get("Content-Type") != problemType) {
+		w.status = status
+		return
 	}
+	w.response.WriteHeader(status)
 }
 
+// Write looks at tusd's words, which begin with the error's name, and sends ours.
 func (w *tusResponse) Write(p []byte) (int, error) {
-	if w.replaced {
-		return len(p), nil
+	if w.status == 0 {
+		return w.response.Write(p)
 	}
-	return w.response.Write(p)
+	name, _, _ := strings.Cut(string(p), ":")
+	w.replace(name)
+	return len(p), nil
+}
+
+// replace answers in the place of tusd, once. A body that stood still gets no answer: see [request.stalled].
+func (w *tusResponse) replace(name string) {
+	if w.response.status == 0 && !w.req.stalled() {
+		w.Header().Del("Content-Length")
+		w.req.answer(problemOfTusd(w.status, name))
+	}
 }
 
 // tusStore is the endpoint's store as tusd sees it. It keeps the request's view of the record up to date, and it is where
@@ -286,6 +295,7 @@ func (s tusStore) GetUpload(ctx context.Context, id string) (handler.Upload, err
 	req := requestFrom(ctx)
 	rec, err := s.e.store.Lookup(upload.ID(id))
 	req.record = rec
+	s.e.resume(rec)
 	switch {
 	case req.method == http.MethodDelete && (err == nil || errors.Is(err, upload.ErrUnreadable)):
 		return &tusUpload{s.e, upload.ID(id)}, nil
