@@ -71,7 +71,7 @@ type facts struct {
 	decoder     int64 // see Info
 }
 
-// formatOf goes by the same first bytes as [Sniff].
+// formatOf goes by the first bytes. A PNG that moves is a PNG; its first picture is what everybody can show.
 func formatOf(data []byte) (format, bool) {
 	switch {
 	case bytes.HasPrefix(data, []byte("\xff\xd8\xff")):
@@ -125,7 +125,7 @@ func (i Info) Pixels() int64 { return int64(i.Width) * int64(i.Height) }
 // info must be what [Inspect] says of data, and the caller has checked it against its limits: memory is used as
 // [Info.DecodeBytes] says. It returns [ErrUnsupported] or [ErrMalformed], wrapped, also where the decoder finds another
 // picture than the headers promise; the context's error when that ends, which is noticed while reading the file and
-// between rows; an error without meaning for an edge below 1. With an error there are no pictures.
+// between rows; and another error for an edge below 1. With an error there are no pictures.
 func Squares(ctx context.Context, data []byte, info Info, edges []int) ([]Picture, error) {
 	// Looked at again, because to decode other bytes than those which were measured is to allocate without a limit.
 	if again, err := Inspect(data); err != nil {

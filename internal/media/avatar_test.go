@@ -17,15 +17,20 @@ import (
 // squares is what a caller does.
 func squares(t testing.TB, data []byte, edges ...int) []Picture {
 	t.Helper()
-	info, err := Inspect(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pictures, err := Squares(t.Context(), data, info, edges)
+	pictures, err := Squares(t.Context(), data, inspected(t, data), edges)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return pictures
+}
+
+func inspected(t testing.TB, data []byte) Info {
+	t.Helper()
+	info, err := Inspect(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info
 }
 
 // corners decodes a result and returns the colours well within its quarters: top left, top right, bottom left and right.
@@ -85,9 +90,10 @@ func oriented(t testing.TB, value int) map[string][]byte {
 	photo := jpegOf(t, picture(120, 80))
 	big, little := exif(binary.BigEndian, uint16(value)), exif(binary.LittleEndian, uint16(value))
 	lossy := file(t, "lossy.webp")[webpHeaderLen:]
+	xmp := segment(markerAPP1, "http://xmp")
 	return map[string][]byte{
 		"jpeg":           jpegWith(photo, segment(markerAPP1, "Exif\x00\x00"+string(big))),
-		"jpeg, second":   jpegWith(photo, segment(markerAPP1, "http://xmp"), []byte{0xff}, segment(markerAPP1, "Exif\x00\x00"+string(little))),
+		"jpeg, second":   jpegWith(photo, xmp, []byte{0xff}, segment(markerAPP1, "Exif\x00\x00"+string(little))),
 		"png":            pngWith(pngOf(t, picture(80, 120)), chunk("eXIf", little), false),
 		"png at end":     pngWith(pngOf(t, picture(80, 120)), chunk("eXIf", big), true),
 		"webp":           riff(extended(8), lossy, riffChunk("EXIF", big)),
@@ -100,30 +106,34 @@ func TestEveryKindOfPictureComesOutRight(t *testing.T) {
 	clear := color.NRGBA{200, 30, 30, 0}
 	faint := color.NRGBA{0, 0, 0, 128}
 	grey := func(y uint8) color.RGBA { return color.RGBA{y, y, y, 255} }
+	greys := []color.RGBA{grey(0), grey(90), grey(180), grey(255)}
 	plain := []color.RGBA{red, green, blue, yellow}
+	faded := []color.RGBA{white, grey(127), blue, yellow}
+	corner := []color.RGBA{white, white, white, blue}
+	cleared := []color.RGBA{white, green, blue, yellow}
 	for name, c := range map[string]struct {
 		data []byte
 		want []color.RGBA
 	}{
 		"jpeg":             {jpegOf(t, picture(90, 60)), plain},
-		"jpeg grey":        {jpegOf(t, quarters(image.NewGray(r), grey(0), grey(90), grey(180), grey(255))), []color.RGBA{grey(0), grey(90), grey(180), grey(255)}},
+		"jpeg grey":        {jpegOf(t, quarters(image.NewGray(r), greys[0], greys[1], greys[2], greys[3])), greys},
 		"jpeg progressive": {file(t, "progressive.jpg"), plain},
 		"jpeg cmyk":        {file(t, "cmyk.jpg"), plain},
 		"jpeg and garbage": {append(jpegOf(t, picture(90, 60)), "<script>\xff\xd8\xff\xc0"...), plain},
 		"png":              {pngOf(t, picture(90, 60)), plain},
 		"png tall":         {pngOf(t, quarters(image.NewRGBA(image.Rect(0, 0, 40, 200)), red, green, blue, yellow)), plain},
-		"png 16 bit":       {pngOf(t, quarters(image.NewNRGBA64(r), clear, green, blue, yellow)), []color.RGBA{white, green, blue, yellow}},
-		"png 16 bit grey":  {pngOf(t, quarters(image.NewGray16(r), grey(0), grey(90), grey(180), grey(255))), []color.RGBA{grey(0), grey(90), grey(180), grey(255)}},
-		"png paletted":     {pngOf(t, paletted(r, color.RGBA{}, green, blue, yellow)), []color.RGBA{white, green, blue, yellow}},
-		"png transparent":  {pngOf(t, quarters(image.NewNRGBA(r), clear, faint, blue, yellow)), []color.RGBA{white, grey(127), blue, yellow}},
+		"png 16 bit":       {pngOf(t, quarters(image.NewNRGBA64(r), clear, green, blue, yellow)), cleared},
+		"png 16 bit grey":  {pngOf(t, quarters(image.NewGray16(r), greys[0], greys[1], greys[2], greys[3])), greys},
+		"png paletted":     {pngOf(t, paletted(r, color.RGBA{}, green, blue, yellow)), cleared},
+		"png transparent":  {pngOf(t, quarters(image.NewNRGBA(r), clear, faint, blue, yellow)), faded},
 		"png interlaced":   {file(t, "interlaced.png"), plain},
 		"gif":              {gifOf(t, 90, 60, paletted(r, red, green, blue, yellow)), plain},
 		"gif moving":       {gifOf(t, 90, 60, paletted(r, red, green, blue, yellow), paletted(r, white, white, white, white)), plain},
-		"gif transparent":  {gifOf(t, 90, 60, paletted(r, color.RGBA{}, green, blue, yellow)), []color.RGBA{white, green, blue, yellow}},
-		"gif small frame":  {gifOf(t, 90, 60, paletted(image.Rect(45, 30, 90, 60), blue, blue, blue, blue)), []color.RGBA{white, white, white, blue}},
+		"gif transparent":  {gifOf(t, 90, 60, paletted(r, color.RGBA{}, green, blue, yellow)), cleared},
+		"gif small frame":  {gifOf(t, 90, 60, paletted(image.Rect(45, 30, 90, 60), blue, blue, blue, blue)), corner},
 		"webp lossy":       {file(t, "lossy.webp"), plain},
 		"webp lossless":    {file(t, "lossless.webp"), plain},
-		"webp transparent": {file(t, "alpha.webp"), []color.RGBA{white, green, blue, yellow}},
+		"webp transparent": {file(t, "alpha.webp"), cleared},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, p := range squares(t, c.data, 128, 64, 32) {
@@ -137,16 +147,19 @@ func TestColoursOfFourAndThreeChannels(t *testing.T) {
 	adobe := func(transform string) [][]byte {
 		return [][]byte{segment(markerAPP14, "Adobe\x00\x64\x00\x00\x00\x00"+transform)}
 	}
-	inks := []flatComponent{{1, 0x11, 255}, {2, 0x11, 128}, {3, 0x11, 0}, {4, 0x11, 255}} // stored inverted: no cyan, half magenta, full yellow
+	// Stored inverted: no cyan, half magenta, full yellow, no black.
+	inks := []flatComponent{{1, 0x11, 255}, {2, 0x11, 128}, {3, 0x11, 0}, {4, 0x11, 255}}
+	withBlack := append(ycbcr(0x11), flatComponent{4, 0x11, 255})
+	unnamed := []flatComponent{{1, 0x11, 200}, {2, 0x11, 30}, {3, 0x11, 30}}
 	channels := []flatComponent{{'R', 0x11, 200}, {'G', 0x11, 30}, {'B', 0x11, 30}}
 	for name, c := range map[string]struct {
 		data flatJPEG
 		want color.RGBA
 	}{
 		"CMYK":  {flatJPEG{sof: markerSOF0, components: inks, segments: adobe("\x00")}, color.RGBA{255, 128, 0, 255}},
-		"YCCK":  {flatJPEG{sof: markerSOF0, components: append(ycbcr(0x11), flatComponent{4, 0x11, 255}), segments: adobe("\x02")}, color.RGBA{68, 193, 187, 255}},
+		"YCCK":  {flatJPEG{sof: markerSOF0, components: withBlack, segments: adobe("\x02")}, color.RGBA{68, 193, 187, 255}},
 		"RGB":   {flatJPEG{sof: markerSOF2, components: channels}, red},
-		"Adobe": {flatJPEG{sof: markerSOF1, components: []flatComponent{{1, 0x11, 200}, {2, 0x11, 30}, {3, 0x11, 30}}, segments: adobe("\x00")}, red},
+		"Adobe": {flatJPEG{sof: markerSOF1, components: unnamed, segments: adobe("\x00")}, red},
 		"YCbCr": {flatJPEG{sof: markerSOF0, components: ycbcr(0x42)}, color.RGBA{187, 62, 68, 255}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -196,12 +209,13 @@ func TestSameBytesForTheSamePicture(t *testing.T) {
 
 func TestOtherBytesThanInspectedAreRefused(t *testing.T) {
 	small, large := jpegOf(t, picture(30, 30)), jpegOf(t, picture(60, 60))
-	info, err := Inspect(small)
-	if err != nil {
-		t.Fatal(err)
-	}
+	info := inspected(t, small)
 	if _, err := Squares(t.Context(), large, info, []int{16}); !errors.Is(err, ErrMalformed) {
 		t.Errorf("another picture: got %v, want %v", err, ErrMalformed)
+	}
+	grey := jpegOf(t, image.NewGray(image.Rect(0, 0, 30, 30))) // of the same size, but it takes less memory
+	if _, err := Squares(t.Context(), small, inspected(t, grey), []int{16}); !errors.Is(err, ErrMalformed) {
+		t.Errorf("another picture of that size: got %v, want %v", err, ErrMalformed)
 	}
 	if _, err := Squares(t.Context(), small, Info{}, []int{16}); !errors.Is(err, ErrMalformed) {
 		t.Errorf("nothing inspected: got %v, want %v", err, ErrMalformed)
@@ -213,13 +227,10 @@ func TestOtherBytesThanInspectedAreRefused(t *testing.T) {
 
 func TestContextEndsTheWork(t *testing.T) {
 	data := jpegOf(t, picture(400, 400))
-	info, err := Inspect(data)
-	if err != nil {
-		t.Fatal(err)
-	}
+	info := inspected(t, data)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Squares(ctx, data, info, []int{64}); !errors.Is(err, context.Canceled) {
+	if _, err := Squares(ctx, data, info, []int{64}); !errors.Is(err, context.Canceled) || errors.Is(err, ErrMalformed) {
 		t.Errorf("before decoding: got %v, want %v", err, context.Canceled)
 	}
 	if _, err := scale(ctx, picture(9, 9), image.Rect(0, 0, 9, 9), 3); !errors.Is(err, context.Canceled) {

@@ -217,7 +217,10 @@ func (f flatJPEG) coded(whole bool) []byte {
 				if diff := 8 * (int(c.level) - 128); group+block == 0 && diff != 0 {
 					width := bits.Len(uint(max(diff, -diff)))
 					put(uint(width), 4)
-					put(uint(diff+(diff>>63)&(1<<width-1))&(1<<width-1), uint(width))
+					if diff < 0 {
+						diff-- // as T.81, F.1.2.1 has negative numbers
+					}
+					put(uint(diff)&(1<<width-1), uint(width))
 				} else {
 					put(0, 4)
 				}

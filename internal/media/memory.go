@@ -24,8 +24,8 @@ func (i Info) DecodeBytes(edges []int) int64 {
 // squareBytes is what it takes to scale a square from one side to another and to encode it.
 func squareBytes(from, to int64) int64 {
 	const (
-		taps       = 2*support + 1                          // source pixels under the kernel for each step of the result, rounded up
-		fromBytes  = 4 + taps*weightBytes + taps*channels*4 // a pixel of the source row, its weights, its share of the rows in waiting
+		taps       = 2*support + 1                          // weights for each source pixel, rounded up
+		fromBytes  = 4 + taps*weightBytes + taps*channels*4 // it in its row, its weights, its share of the ring
 		edgeBytes  = 64 + channels*4                        // a span, and one row in waiting more
 		pixelBytes = 4 + 3                                  // of the result, and of the encoder's output as it grows
 		fixed      = 16 << 10                               // the encoder's tables and buffer

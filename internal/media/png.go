@@ -46,7 +46,7 @@ func walkPNG(data []byte, size image.Point) (facts, error) {
 func (h *pngHeader) take(name string, body []byte) {
 	switch name {
 	case "IHDR":
-		if len(body) == 13 {
+		if len(body) == 13 && h.depth == 0 { // the decoder refuses a second one, but may have decoded by then
 			h.depth, h.colour, h.interlaced = body[8], body[9], body[12] != 0
 		}
 	case "tRNS":

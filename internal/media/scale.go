@@ -35,6 +35,7 @@ func scale(ctx context.Context, source image.Image, crop image.Rectangle, edge i
 	spans := kernel(crop.Dx(), edge) // of columns and rows alike: both pictures are square
 	line := image.NewRGBA(image.Rect(0, 0, crop.Dx(), 1))
 	ring := newRing(spans, channels*edge)
+	rows := make([][]int32, len(ring)) // of the ring, those under the kernel in their order
 	result := image.NewRGBA(image.Rect(0, 0, edge, edge))
 
 	read := 0 // source rows that have gone into the ring
@@ -46,7 +47,10 @@ func scale(ctx context.Context, source image.Image, crop image.Rectangle, edge i
 			readLine(line, source, crop.Min.Add(image.Pt(0, read)))
 			scaleLine(ring[read%len(ring)], line.Pix, spans)
 		}
-		blendRows(result.Pix[y*result.Stride:], ring, s)
+		for i := range s.weights {
+			rows[i] = ring[(s.first+i)%len(ring)]
+		}
+		blendRows(result.Pix[y*result.Stride:], rows, s.weights)
 	}
 	return result, nil
 }
@@ -139,16 +143,12 @@ func scaleLine(row []int32, line []byte, spans []span) {
 	}
 }
 
-// blendRows makes a row of the result, opaque RGBA, from the rows in waiting.
-func blendRows(result []byte, ring [][]int32, s span) {
-	rows := make([][]int32, len(s.weights))
-	for i := range rows {
-		rows[i] = ring[(s.first+i)%len(ring)]
-	}
-	for x := range len(ring[0]) / channels {
+// blendRows makes a row of the result, opaque RGBA, from scaled rows, as many as there are weights.
+func blendRows(result []byte, rows [][]int32, weights []int) {
+	for x := range len(rows[0]) / channels {
 		for c := range channels {
 			sum := 1 << (oneBits + rowBits - 1)
-			for i, w := range s.weights {
+			for i, w := range weights {
 				sum += w * int(rows[i][channels*x+c])
 			}
 			result[4*x+c] = uint8(max(0, min(255, sum>>(oneBits+rowBits))))

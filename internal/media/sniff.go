@@ -26,6 +26,9 @@ func Sniff(head []byte) string {
 	if len(head) == 0 {
 		return unknownType
 	}
+	if picture, known := formatOf(head); known { // the same answer as Inspect's, whatever the library finds
+		return picture.mediaType
+	}
 	if t := sniffMarkup(head); t != "" {
 		return t
 	}
@@ -41,8 +44,6 @@ func refine(found string, head []byte) string {
 	switch {
 	case found == "video/matroska":
 		return "video/x-matroska"
-	case found == "image/apng": // a PNG to everybody who does not know better
-		return "image/png"
 	case found == "audio/ogg" && bytes.Contains(head, []byte("\x80theora")): // the sound's header came first
 		return "video/ogg"
 	case len(head) >= 12 && string(head[4:8]) == "ftyp":

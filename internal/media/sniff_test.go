@@ -132,6 +132,9 @@ func TestSniffLooksAtTheHeadOnly(t *testing.T) {
 	if got := Sniff(append(bytes.Clone(head), 0, 1, 2)); got != "text/plain" {
 		t.Errorf("binary bytes behind the head: got %s", got)
 	}
+	if got := Sniff(append(bytes.Repeat([]byte(" "), sniffBytes), "<html>"...)); got != "text/plain" {
+		t.Errorf("markup behind the head: got %s", got)
+	}
 	head[sniffBytes-1] = 0 // the library looks at as many
 	if got := Sniff(head); got != "application/octet-stream" {
 		t.Errorf("binary byte at the end of the head: got %s", got)

@@ -29,11 +29,11 @@ func walkWebP(data []byte, size image.Point) (facts, error) {
 		case name == "ANMF", name == "VP8X" && len(body) > 0 && body[0]&webpAnimation != 0:
 			return facts{}, fmt.Errorf("%w: animated", ErrUnsupported)
 		case name == "ALPH":
-			alpha = alphaBytes(body, size)
+			alpha += alphaBytes(body, size) // the decoder refuses a second one when it has decoded the first
 		case name == "VP8 " && found.decoder == 0:
 			found.decoder = alpha + lossyBytes(size) + int64(len(body)) // the decoder copies the chunk
 		case name == "VP8L" && found.decoder == 0:
-			found.decoder = losslessBytes(len(body), size)
+			found.decoder = alpha + losslessBytes(len(body), size)
 		case name == "EXIF" && found.orientation == 0:
 			found.orientation = orientation(body)
 		}
