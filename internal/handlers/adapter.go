@@ -1,0 +1,148 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/tus/tusd/v2/pkg/handler"
+
+	"sluice/internal/upload"
+)
+
+// tusStore is the endpoint's store as tusd sees it. It keeps the request's view of the record up to date, and it is where
+// errors become answers.
+type tusStore struct{ e *endpoint }
+
+func (s tusStore) NewUpload(ctx context.Context, info handler.FileInfo) (handler.Upload, error) {
+	req := requestFrom(ctx)
+	rec := upload.Record{ID: upload.ID(info.ID), Length: info.Size, Metadata: req.metadata}
+	if info.SizeIsDeferred {
+		rec.Length = upload.Deferred
+	}
+	if err := s.e.store.Create(rec); err != nil {
+		return nil, req.tusError(err)
+	}
+	req.upload, req.created = rec.ID, true
+	return s.GetUpload(ctx, info.ID)
+}
+
+func (s tusStore) GetUpload(ctx context.Context, id string) (handler.Upload, error) {
+	req := requestFrom(ctx)
+	rec, err := s.e.store.Lookup(upload.ID(id))
+	req.record = rec
+	s.e.resume(rec)
+	switch {
+	case req.method == http.MethodDelete && (err == nil || errors.Is(err, upload.ErrUnreadable)):
+		return &tusUpload{s.e, upload.ID(id)}, nil
+	case err != nil:
+		return nil, req.tusError(err)
+	case rec.State == upload.Rejected:
+		return nil, req.tusError(goneFor(rec))
+	}
+	return &tusUpload{s.e, rec.ID}, nil
+}
+
+func (s tusStore) AsTerminatableUpload(u handler.Upload) handler.TerminatableUpload {
+	return u.(*tusUpload)
+}
+
+func (s tusStore) AsLengthDeclarableUpload(u handler.Upload) handler.LengthDeclarableUpload {
+	return u.(*tusUpload)
+}
+
+// goneFor is the answer for an upload that was rejected: gone, with the reason.
+func goneFor(rec upload.Record) error {
+	if rec.Reason == nil {
+		return upload.ErrGone
+	}
+	return &clientError{http.StatusGone, rec.Reason.Code, rec.Reason.Message}
+}
+
+// tusUpload is one upload as tusd sees it, within one request.
+type tusUpload struct {
+	e  *endpoint
+	id upload.ID
+}
+
+func (u *tusUpload) GetInfo(ctx context.Context) (handler.FileInfo, error) {
+	rec := requestFrom(ctx).record
+	return handler.FileInfo{
+		ID: string(u.id), Size: max(rec.Length, 0), SizeIsDeferred: rec.Length == upload.Deferred, Offset: rec.Offset,
+	}, nil
+}
+
+func (u *tusUpload) WriteChunk(ctx context.Context, offset int64, src io.Reader) (int64, error) {
+	req := requestFrom(ctx)
+	n, err := u.e.store.WriteChunk(u.id, offset, &guarded{src: src, req: req})
+	rec, _ := u.e.store.Lookup(u.id) // if that fails, the header says less
+	req.record = rec
+	if err == nil || rec.State == upload.Receiving && rec.Offset == rec.Length && errors.Is(err, upload.ErrInterrupted) {
+		return n, nil // an interrupt that came after the last byte interrupted nothing
+	}
+	return n, req.tusError(err)
+}
+
+func (u *tusUpload) DeclareLength(ctx context.Context, length int64) error {
+	req := requestFrom(ctx)
+	if err := u.e.store.DeclareLength(u.id, length); err != nil {
+		return req.tusError(err)
+	}
+	req.record.Length = length
+	return nil
+}
+
+func (u *tusUpload) FinishUpload(ctx context.Context) error {
+	req := requestFrom(ctx)
+	rec, err := u.e.store.Complete(u.id)
+	req.record = rec
+	if err != nil {
+		return req.tusError(err)
+	}
+	return nil
+}
+
+func (u *tusUpload) Terminate(ctx context.Context) error {
+	req := requestFrom(ctx)
+	if err := u.e.store.Terminate(u.id); err != nil {
+		return req.tusError(err)
+	}
+	req.record = upload.Record{}
+	return nil
+}
+
+// GetReader is part of tusd's interface and used only by its own GET, which is off.
+func (u *tusUpload) GetReader(context.Context) (io.ReadCloser, error) {
+	return nil, upload.ErrNotReady
+}
+
+// tusLocker is the store's lock as tusd sees it.
+type tusLocker struct{ e *endpoint }
+
+func (l tusLocker) NewLock(id string) (handler.Lock, error) {
+	return &tusLock{e: l.e, id: upload.ID(id)}, nil
+}
+
+type tusLock struct {
+	e      *endpoint
+	id     upload.ID
+	unlock func()
+}
+
+// Lock takes the upload's lock. tusd's own way to be interrupted is left unused: it is lost in a window, see
+// [request.interrupt].
+func (l *tusLock) Lock(ctx context.Context, _ func()) error {
+	req := requestFrom(ctx)
+	unlock, err := l.e.store.Lock(ctx, l.id, func() { req.interrupt(upload.ErrInterrupted) })
+	if err != nil {
+		return req.tusError(err)
+	}
+	l.unlock = unlock
+	return nil
+}
+
+func (l *tusLock) Unlock() error {
+	l.unlock()
+	return nil
+}

@@ -1,0 +1,160 @@
+package handlers
+
+import (
+	"cmp"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tus/tusd/v2/pkg/handler"
+
+	"sluice/internal/upload"
+)
+
+const (
+	// lockWithin is how long a request waits for another to let go of the upload, before 423.
+	lockWithin = 10 * time.Second
+	// tusdAfterlife is how long tusd keeps two goroutines after each request, for stores that depend on its context. Ours
+	// does not.
+	tusdAfterlife = time.Millisecond
+)
+
+// endpoint serves one profile.
+type endpoint struct {
+	h            *Handlers
+	profile      upload.Profile
+	store        Store
+	finisher     Finisher
+	base         string // what a Location begins with, before the id
+	answerWithin time.Duration
+	tusd         *handler.UnroutedHandler
+	post         http.Handler
+	patch        http.Handler
+	del          http.Handler
+}
+
+func newEndpoint(h *Handlers, of Endpoint, o Options) (*endpoint, error) {
+	e := &endpoint{h: h, profile: of.Profile, store: of.Store, finisher: o.Finisher, base: of.Profile.Path, answerWithin: cmp.Or(o.AnswerWithin, answerWithin)}
+	if o.PublicURL != nil {
+		e.base = strings.TrimSuffix(o.PublicURL.String(), "/") + of.Profile.Path
+	}
+	composer := handler.NewStoreComposer()
+	composer.UseCore(tusStore{e})
+	composer.UseTerminater(tusStore{e})
+	composer.UseLengthDeferrer(tusStore{e})
+	composer.UseLocker(tusLocker{e})
+	tusd, err := handler.NewUnroutedHandler(handler.Config{
+		StoreComposer:                    composer,
+		BasePath:                         of.Profile.Path,
+		MaxSize:                          of.Profile.MaxBytes,
+		DisableDownload:                  true,
+		DisableConcatenation:             true,
+		Cors:                             &handler.CorsConfig{Disable: true}, // ours covers every answer
+		Logger:                           tusdLogger(o.Logger),
+		PreUploadCreateCallback:          e.beforeCreate,
+		PreFinishResponseCallback:        e.beforeFinish,
+		GracefulRequestCompletionTimeout: tusdAfterlife,
+		AcquireLockTimeout:               lockWithin,
+		NetworkTimeout:                   o.IdleTimeout,
+	})
+	if err != nil {
+		return nil, err
+	}
+	e.tusd = tusd
+	e.post = tusd.Middleware(http.HandlerFunc(tusd.PostFile))
+	e.patch = tusd.Middleware(http.HandlerFunc(tusd.PatchFile))
+	e.del = tusd.Middleware(http.HandlerFunc(tusd.DelFile))
+	return e, nil
+}
+
+// ServeHTTP finds the handler of a request below the profile's path.
+func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	req := requestFrom(r.Context())
+	name, below, nested := strings.Cut(strings.TrimPrefix(r.URL.Path, strings.TrimSuffix(e.profile.Path, "/")+"/"), "/")
+	collection := name == "" || r.URL.Path+"/" == e.profile.Path
+	if collection {
+		name, nested = "", false
+	}
+	req.route = e.route(collection, below, nested)
+	id, err := upload.ParseID(name)
+	req.upload = id
+	switch {
+	case r.Method == http.MethodOptions:
+		e.options(req)
+	case collection:
+		e.serveCollection(req, r)
+	case err != nil:
+		req.fail(err)
+	case nested:
+		e.serveBelow(req, r, below)
+	default:
+		e.serveUpload(req, r)
+	}
+}
+
+// route is the template of a request's path, for logs and metrics: what a client chooses is no label.
+func (e *endpoint) route(collection bool, below string, nested bool) string {
+	switch {
+	case collection:
+		return e.profile.Path
+	case nested && below == "status":
+		return e.profile.Path + "{id}/status"
+	case nested:
+		return e.profile.Path + "{id}/{name}"
+	}
+	return e.profile.Path + "{id}"
+}
+
+func (e *endpoint) serveCollection(req *request, r *http.Request) {
+	if r.Method != http.MethodPost {
+		req.notAllowed("POST, OPTIONS")
+		return
+	}
+	e.serveTus(req, r, e.post)
+}
+
+func (e *endpoint) serveUpload(req *request, r *http.Request) {
+	switch r.Method {
+	case http.MethodHead:
+		e.head(req, r)
+	case http.MethodGet:
+		e.content(req, r)
+	case http.MethodPatch:
+		e.serveTus(req, r, e.patch)
+	case http.MethodDelete:
+		e.serveTus(req, r, e.del)
+	default:
+		req.notAllowed("GET, HEAD, PATCH, DELETE, OPTIONS")
+	}
+}
+
+func (e *endpoint) serveBelow(req *request, r *http.Request, name string) {
+	switch {
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		req.notAllowed("GET, HEAD, OPTIONS")
+	case name == "status":
+		e.status(req, r)
+	default:
+		e.variant(req, r, name)
+	}
+}
+
+func (r *request) notAllowed(methods string) {
+	r.w.Header().Set("Allow", methods)
+	r.fail(&clientError{http.StatusMethodNotAllowed, "method_not_allowed", "This address takes " + methods + "."})
+}
+
+// options tells what the endpoint can do (tus 1.0.0, "OPTIONS"); the answer to a browser's preflight is in the header
+// already.
+func (e *endpoint) options(req *request) {
+	e.count(http.MethodOptions)
+	h := req.w.Header()
+	h.Set("Tus-Resumable", tusVersion)
+	h.Set("Tus-Version", tusVersion)
+	h.Set("Tus-Extension", tusExtensions)
+	if e.profile.MaxBytes > 0 {
+		h.Set("Tus-Max-Size", strconv.FormatInt(e.profile.MaxBytes, 10))
+	}
+	req.w.WriteHeader(http.StatusNoContent)
+}
