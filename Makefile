@@ -1,0 +1,64 @@
+# `make` lists the targets. `make test` is all that a fresh Debian machine needs: it sets itself up (as root) and runs every test.
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS   += --no-builtin-rules
+
+# A Go that lies where its tarball puts it need not be in PATH.
+export PATH := $(PATH):/usr/local/go/bin
+
+# With CI=1 a test that needs root fails where it would otherwise skip.
+ifeq ($(CI),true)
+CI := 1
+endif
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+GOBUILD  = CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
+
+# ./test/... starts real programs and has a phase of its own.
+UNIT = $$(go list ./... | grep -v /test/)
+
+.PHONY: help build run setup test unit e2e check image bench soak clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build ./sluice, a static binary
+	$(GOBUILD) -o sluice ./cmd/server
+
+run: ## serve on 127.0.0.1:8080, data in ./data
+	go run ./cmd/server
+
+setup: ## install what the tests need (Debian packages, npm packages, Go modules)
+	@scripts/within 180 setup scripts/setup
+
+test: setup ## set up, then run every test: unit, race, HTTP scripts, browser, configuration
+	@scripts/within 240 unit $(MAKE) --no-print-directory unit
+	@scripts/within 240 e2e $(MAKE) --no-print-directory e2e
+
+unit: ## vet, unit tests, and the same under the race detector
+	go vet ./...
+	go test -timeout 2m $(UNIT)
+	go test -race -timeout 2m $(UNIT)
+
+e2e: build ## the built program: HTTP, browser, Prometheus and dashboard (needs `make setup`)
+	go test -count=1 -timeout 4m ./test/e2e
+	SLUICE_BIN=$(CURDIR)/sluice node --test --test-concurrency=1 $(wildcard test/browser/*.test.mjs)
+	scripts/check-config
+	SLUICE_BIN=$(CURDIR)/sluice scripts/check-dashboard.mjs
+
+check: setup ## what needs no server: format, lint, modules, other systems, configuration
+	scripts/check
+
+image: ## build and run the container image with buildah, as root
+	scripts/setup buildah
+	scripts/check-image
+
+bench: ## compare with stock tusd on this machine; prints a table (minutes of CPU)
+	scripts/bench
+
+soak: ## the tests that have a longer form, in that form
+	SOAK=1 go test -count=1 -timeout 60m -v ./test/...
+
+clean: ## remove what the targets above made, except ./data
+	rm -rf sluice bench/bin test/node_modules

@@ -1,0 +1,228 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import * as h from './harness.mjs';
+
+let server, browser;
+
+before(async () => {
+  [server, browser] = await Promise.all([h.Server.start(), h.launch()]);
+});
+
+after(async () => {
+  await browser?.close();
+  await server?.kill();
+  await h.cleanUp();
+});
+
+// tusRequests counts what the page asked of the endpoints, and with which offsets it began to send.
+function tusRequests(page) {
+  const posts = [];
+  const offsets = [];
+  page.on('request', (r) => {
+    if (r.method() === 'POST') posts.push(r.url());
+    if (r.method() === 'PATCH') offsets.push(Number(r.headers()['upload-offset']));
+  });
+  return { posts, offsets };
+}
+
+const offsetOf = async (url) => (await server.status(url)).offset;
+
+test('killed half-way and reloaded, an upload goes on where it stopped when the file is chosen again', async () => {
+  const size = 50 * h.MiB;
+  const file = await h.bigVideo('holiday.mp4', size);
+  const { page, context, seen } = await h.open(browser, server, { allow: h.deadServer });
+  const { posts, offsets } = tusRequests(page);
+  await h.throttle(page, 8 * h.MiB);
+
+  await page.setInputFiles('#stream-input', file);
+  const url = await h.uploadUrl(page, file);
+  await h.until('half of the bytes', async () => await h.sent(page, file) > 0.5);
+  await server.kill();
+  await server.start();
+  await page.reload();
+
+  const there = await offsetOf(url);
+  assert.ok(there > size * 0.4 && there < size, `${there} of ${size} bytes survived the kill`);
+  const earlier = h.earlierCard(page, file);
+  await earlier.waitFor();
+  assert.match(await earlier.locator('.figures').innerText(), /^[\d.]+\sMiB of 50\sMiB · [4-9]\d\s%$/);
+
+  await earlier.getByLabel('Choose the file to go on').setInputFiles(file);
+  await h.waitState(h.card(page, file), 'ready');
+  assert.equal(await h.earlierCard(page, file).count(), 0, 'it is no longer among the earlier ones');
+  assert.deepEqual(posts.length, 1, 'created once, never anew');
+  assert.equal(offsets.length, 2);
+  assert.ok(offsets[1] >= there, `went on at ${offsets[1]}, not before ${there}`);
+  assert.equal(await h.sha256Of(url), await h.sha256(file));
+
+  h.assertQuiet(seen, server);
+  await context.close();
+});
+
+test('when the server dies and comes back, an upload goes on by itself', async () => {
+  const size = 24 * h.MiB;
+  const file = await h.randomFile('backup.tar', size);
+  const { page, context, seen } = await h.open(browser, server, { allow: h.deadServer });
+  const { posts, offsets } = tusRequests(page);
+  await h.throttle(page, 8 * h.MiB);
+
+  await page.setInputFiles('#stream-input', file);
+  const url = await h.uploadUrl(page, file);
+  await h.until('half of the bytes', async () => await h.sent(page, file) > 0.5);
+  await server.kill();
+  const card = h.card(page, file);
+  await h.waitState(card, 'waiting');
+  assert.match(await card.locator('.line').innerText(), /goes on by itself/);
+
+  await server.start();
+  const there = await offsetOf(url);
+  await h.waitState(card, 'ready');
+  assert.equal(posts.length, 1, 'created once, never anew');
+  assert.ok(offsets.length >= 2 && offsets.slice(1).every((o) => o >= there && o > size / 3), `${offsets} after ${there}`);
+  assert.equal(await h.sha256Of(url), await h.sha256(file));
+
+  h.assertQuiet(seen, server);
+  await context.close();
+});
+
+test('a device that was offline goes on as soon as the network is back', async () => {
+  const size = 32 * h.MiB; // more than the buffers of a connection take when nobody reads
+  const file = await h.randomFile('train.bin', size);
+  const { page, context, seen } = await h.open(browser, server,
+    { allow: /^Failed to load resource: net::ERR_(INTERNET_DISCONNECTED|NETWORK_CHANGED)/ });
+  const { posts, offsets } = tusRequests(page);
+  const network = await h.throttle(page, 8 * h.MiB);
+  const card = h.card(page, file);
+
+  await page.setInputFiles('#stream-input', file);
+  const url = await h.uploadUrl(page, file);
+  await h.until('some bytes', async () => await h.sent(page, file) > 0.2);
+  server.freeze(); // while it is offline the browser fails new requests, but lets a running one go on
+  try {
+    await network(-1, true);
+    await h.waitState(card, 'waiting');
+    await h.until('the word offline', async () => /offline/.test(await card.locator('.line').innerText()));
+  } finally {
+    server.thaw();
+  }
+
+  await network(-1, false);
+  await h.waitState(card, 'ready');
+  assert.equal(posts.length, 1);
+  assert.ok(offsets.at(-1) > 0);
+  assert.equal(await h.sha256Of(url), await h.sha256(file));
+
+  h.assertQuiet(seen, server);
+  await context.close();
+});
+
+test('pause stops the bytes, resume goes on with the next one, cancel deletes', async () => {
+  const size = 24 * h.MiB;
+  const file = await h.randomFile('archive.zip', size);
+  const { page, context, seen } = await h.open(browser, server, { allow: /^Failed to load resource: .*404/ });
+  const { posts, offsets } = tusRequests(page);
+  const rate = await h.throttle(page, 8 * h.MiB);
+  const card = h.card(page, file);
+  const press = (name) => card.getByRole('button', { name }).click();
+
+  await page.setInputFiles('#stream-input', file);
+  const url = await h.uploadUrl(page, file);
+  await h.until('some bytes', async () => await h.sent(page, file) > 0.2);
+  await h.until('a speed and a time', async () => /MiB\/s · .* left/.test(await card.locator('.line').innerText()));
+
+  const stopped = page.waitForEvent('requestfailed', (r) => r.method() === 'PATCH');
+  await press(/^Pause/);
+  await stopped;
+  await h.waitState(card, 'paused');
+  const kept = await h.until('what had arrived', () => offsetOf(url));
+  assert.ok(kept < size);
+  // The name of the button has changed under the focus, not the focus.
+  assert.match(await page.evaluate(() => document.activeElement.textContent), /^Resume$/);
+
+  await rate(2 * h.MiB); // slow enough to be cancelled on its way
+  await press(/^Resume/);
+  await h.until('a second PATCH', () => offsets.length === 2);
+  assert.equal(offsets[1], kept, 'nothing came in between, nothing is sent twice');
+  await h.until('bytes after the pause', async () => await h.sent(page, file) > kept / size);
+
+  await press(/^Cancel/);
+  await press(/^Keep going/);
+  await h.waitState(card, 'sending');
+  assert.equal((await server.status(url)).state, 'receiving');
+  await press(/^Cancel/);
+  await press(/^Delete/);
+  await card.waitFor({ state: 'detached' });
+  assert.equal(await server.status(url), 404);
+  assert.equal(await page.evaluate(() => Object.keys(localStorage).filter((key) => key.startsWith('tus::')).length), 0);
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'stream-input', 'the focus has a place to be');
+  assert.equal(posts.length, 1);
+
+  h.assertQuiet(seen, server);
+  await context.close();
+});
+
+test('several files wait for their turn and all arrive', async () => {
+  const files = await Promise.all([1, 2, 3, 4].map((n) => h.randomFile(`part-${n}.bin`, n * h.MiB)));
+  const { page, context, seen } = await h.open(browser, server);
+  const rate = await h.throttle(page, 1 * h.MiB);
+  await page.setInputFiles('#stream-input', [...files, await h.textFile('empty.txt', '')]);
+
+  await h.until('two that run', async () => await page.locator('#uploads .card[data-state="sending"]').count() === 2);
+  assert.ok(await page.locator('#uploads .card[data-state="queued"]').count() >= 1);
+  await page.setInputFiles('#stream-input', files[3]);
+  assert.match(await page.locator('#stream-problem').innerText(), /part-4\.bin is in the list already/);
+  await rate(-1);
+  await h.until('all five', async () => await page.locator('#uploads .card[data-state="ready"]').count() === 5);
+  for (const file of files) assert.equal(await h.sha256Of(await h.uploadUrl(page, file)), await h.sha256(file));
+
+  h.assertQuiet(seen, server);
+  await context.close();
+});
+
+test('an earlier upload that the server no longer has is said once and taken off the list', async () => {
+  const file = await h.randomFile('lost.bin', 8 * h.MiB);
+  const { page, context, seen } = await h.open(browser, server, { allow: /^Failed to load resource: .*404/ });
+  await h.throttle(page, 1 * h.MiB);
+  await page.setInputFiles('#stream-input', file);
+  const url = await h.uploadUrl(page, file);
+  await h.until('some bytes', async () => await h.sent(page, file) > 0);
+  await page.goto('about:blank'); // a closed tab
+  const deleted = await fetch(url, { method: 'DELETE', headers: { 'Tus-Resumable': '1.0.0' } });
+  assert.equal(deleted.status, 204);
+
+  await page.goto(`${server.origin}/`);
+  const earlier = h.earlierCard(page, file);
+  await earlier.waitFor();
+  assert.match(await earlier.innerText(), /no longer has this upload/);
+  await page.reload();
+  await page.waitForLoadState('networkidle');
+  assert.equal(await h.earlierCard(page, file).count(), 0);
+
+  h.assertQuiet(seen, server);
+  await context.close();
+});
+
+test('another file is not taken for the one that was begun', async () => {
+  const file = await h.randomFile('begun.bin', 8 * h.MiB);
+  const other = await h.randomFile('other.bin', 3 * h.MiB);
+  const { page, context, seen } = await h.open(browser, server);
+  const { posts } = tusRequests(page);
+  await h.throttle(page, 1 * h.MiB);
+  await page.setInputFiles('#stream-input', file);
+  const url = await h.uploadUrl(page, file);
+  await h.until('some bytes', async () => await h.sent(page, file) > 0);
+  await page.reload();
+
+  const earlier = h.earlierCard(page, file);
+  await h.until('what had arrived', () => offsetOf(url));
+  await earlier.getByLabel('Choose the file to go on').setInputFiles(other);
+  await h.until('a sentence', async () => /not the same file: it is other\.bin, 3\sMiB/.test(await earlier.innerText()));
+  assert.equal(posts.length, 1);
+  await earlier.getByRole('button', { name: /^Discard/ }).click();
+  await earlier.getByRole('button', { name: /^Delete/ }).click();
+  await earlier.waitFor({ state: 'detached' });
+  assert.equal(await server.status(url), 404);
+
+  h.assertQuiet(seen, server);
+  await context.close();
+});
