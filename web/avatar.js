@@ -17,7 +17,7 @@ export function setUp() {
 }
 
 function send(file) {
-  if (transfer && !['ready', 'rejected', 'cancelled'].includes(transfer.state)) transfer.pause(); // the newer choice counts
+  if (transfer && !['ready', 'rejected'].includes(transfer.state)) transfer.cancel().catch(() => {}); // the newer choice counts
   preview(file);
   const mine = transfer = new Transfer(file, new URL('avatars/', document.baseURI).href, { remembered: false });
   const changed = () => mine === transfer && show(mine);

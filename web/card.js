@@ -36,7 +36,7 @@ const lines = {
 
 export class Card {
   #timer = 0;
-  #shown = '';
+  #said = '';
 
   // removed is called with the card when it is to go.
   constructor(transfer, removed) {
@@ -52,40 +52,32 @@ export class Card {
   }
 
   #update() {
-    const { state, note } = this.transfer;
+    const { state, note, result } = this.transfer;
     if (state === 'cancelled') return this.removed(this);
     this.card.dataset.state = state;
     this.#progress();
     if (!this.buttons.asking) this.buttons.show(this.#actions());
 
-    // A try that follows another at once is no news.
-    const said = this.#words();
-    if (said && said !== this.#shown && state !== 'idle' && state !== 'queued') announce(`${this.name}: ${said}`);
-    this.#shown = said || this.#shown;
-    if (state === 'ready') this.deliver(this.transfer.result);
-    if (note || lines[state]) this.line.textContent = note || lines[state];
-  }
-
-  #words() {
-    const { state, note, result } = this.transfer;
-    if (state === 'sending') return 'Sending';
-    if (state === 'ready') return isVideo(result) ? 'Ready to play' : 'Stored';
-    return note || lines[state];
+    const stored = result && (isVideo(result) ? 'Ready to play, straight from the server.' : 'Stored, every byte of it.');
+    const said = note || lines[state] || stored || 'Sending';
+    if (state !== 'sending') this.line.textContent = said; // while sending: the speed
+    if (said !== this.#said && state !== 'idle' && state !== 'queued') announce(`${this.name}: ${said}`);
+    this.#said = said;
+    if (state === 'ready') this.deliver(result);
   }
 
   #progress() {
-    const { state, offset, size, meter, result } = this.transfer;
+    const { state, offset, size, meter } = this.transfer;
     this.fill.hidden = ['ready', 'rejected'].includes(state);
     this.fill.value = size > 0 ? offset / size : 1;
-    this.figures.textContent = this.fill.hidden
-      || offset === 0 ? bytes(size)
+    this.figures.textContent = this.fill.hidden || offset === 0
+      ? bytes(size)
       : `${bytes(offset, true)} of ${bytes(size)} · ${percent(offset, size)}`;
     if (state === 'sending') {
       this.line.textContent = offset < size && meter.rate > 0
         ? `${bytes(Math.round(meter.rate), true)}/s · ${timeLeft((size - offset) / meter.rate)}`
         : offset >= size && size > 0 ? 'Sent. Waiting for the server’s answer.' : 'Connecting';
     }
-    if (state === 'ready') this.line.textContent = isVideo(result) ? 'Ready to play, straight from the server.' : 'Stored, every byte of it.';
   }
 
   #actions() {

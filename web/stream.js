@@ -13,6 +13,9 @@ const atOnce = 2;
 
 const running = ['sending', 'waiting', 'finishing'];
 
+// Of the earlier uploads the newest are listed: each is a question to the server.
+const atMost = 20;
+
 // For files whose type the browser does not know. The server judges by content; this only chooses whom to ask.
 const videoNames = /\.(mp4|m4v|mov|webm|mkv|avi|mpe?g|ogv|3gp|m2ts|wmv|flv)$/i;
 
@@ -97,7 +100,7 @@ async function listEarlier() {
   const mine = ++listing;
   const held = await earlier.heldLocks();
   const here = new Set(transfers().map((t) => t.print));
-  const entries = (await earlier.all()).filter((entry) => !here.has(earlier.printOf(entry.urlStorageKey)));
+  const entries = (await earlier.all()).filter((entry) => !here.has(earlier.printOf(entry.urlStorageKey))).slice(0, atMost);
   const items = await Promise.all(entries.map((entry) => item(entry, held.has(earlier.lockName(earlier.printOf(entry.urlStorageKey))))));
   if (mine !== listing) return;
   $('earlier-list').replaceChildren(...items);
@@ -160,7 +163,7 @@ async function item(entry, held) {
 // A page cannot open a file by itself, so the person chooses it once more. Another file is not taken for it.
 function chooser(entry, name, view) {
   const input = el('input', { type: 'file', className: 'unseen', ariaLabel: `Choose the file to go on with ${name}` });
-  const label = el('label', { className: 'button' }, input, 'Choose the file to go on');
+  const label = el('label', { className: 'button' }, input, 'Choose the file');
   input.addEventListener('change', async () => {
     const [file] = input.files;
     input.value = '';

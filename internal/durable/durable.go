@@ -58,11 +58,14 @@ func reportsHoles(f File) (bool, error) {
 	return hole == block, err
 }
 
-// allocate reserves n bytes at off without writing them, and moves the length.
+// Allocator is what a [File] may be besides. Allocate reserves n bytes at off without writing them, and moves the length.
+type Allocator interface {
+	Allocate(off, n int64) error
+}
+
 func allocate(f File, off, n int64) error {
-	real, ok := f.(osFile)
-	if !ok {
-		return errors.ErrUnsupported
+	if a, ok := f.(Allocator); ok {
+		return a.Allocate(off, n)
 	}
-	return fallocate(real.File, off, n)
+	return errors.ErrUnsupported
 }

@@ -141,13 +141,15 @@ func (f osFile) Datasync() error           { return datasync(f.File) }
 func (f osFile) Writeback(off, n int64)    { writeback(f.File, off, n) }
 func (f osFile) FirstHole() (int64, error) { return firstHole(f.File) }
 
+func (f osFile) Allocate(off, n int64) error { return fallocate(f.File, off, n) }
+
 // TempSuffix ends the name of a file that is being written by [WriteFile]. One left behind by a crash has no meaning.
 const TempSuffix = ".tmp"
 
 // WriteFile replaces the file name with data as a whole: whoever opens it, now or after a crash, sees the old content or
 // the new. With sync the new content, and the name, also survive a power cut once WriteFile has returned. Two calls for one
-// name must not run at once. On failure the old file is untouched and no temporary file is left, unless the removal fails
-// too.
+// name must not run at once. On failure the old file is untouched, or, when only the last step failed, to sync the directory,
+// already replaced; no temporary file is left, unless the removal fails too.
 func WriteFile(fsys FS, name string, data []byte, sync bool) (err error) {
 	temp := name + TempSuffix
 	f, err := fsys.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC)

@@ -19,8 +19,9 @@ const (
 	largeBuffer = 1 << 20
 	// maxLargeBuffers bounds the memory for fast connections at 64 MiB; the others go on with a small buffer.
 	maxLargeBuffers = 64
-	// slowFill is when a connection loses its large buffer again: it took longer than this to fill it.
-	slowFill = 2 * time.Second
+	// fillWithin is how long bytes may wait in a large buffer for more to be written with. A connection that does not fill
+	// it in this time is slow: it gets a small one back, from which every read is written at once.
+	fillWithin = 100 * time.Millisecond
 
 	// maxUnsynced bounds what a power cut can take, and how long the final sync of an upload takes.
 	maxUnsynced = 32 << 20
@@ -79,15 +80,11 @@ func (f *File) WriteChunk(id upload.ID, off int64, src io.Reader) (int64, error)
 	if err != nil {
 		return 0, err
 	}
-	defer f.unpin(c.e, true)
+	defer f.unpin(c.e)
 	f.metrics.receiving.WithLabelValues(f.profile).Inc()
 	defer f.metrics.receiving.WithLabelValues(f.profile).Dec()
 
-	err = c.copy(src)
-	err = errors.Join(err, c.end(errors.Is(err, upload.ErrTooLarge)))
-	if errors.As(err, new(*upload.Rejection)) {
-		return 0, err
-	}
+	err = c.end(c.copy(src))
 	return c.acknowledged() - off, err
 }
 
@@ -111,15 +108,11 @@ func (f *File) beginChunk(id upload.ID, off int64) (*chunk, error) {
 		return nil, err
 	}
 	c := &chunk{f: f, e: e, off: off, pos: off, synced: off, begun: off,
-		length: e.rec.Length, judged: f.judge == nil || e.rec.MediaType != ""}
-	switch {
-	case e.rec.State == upload.Rejected:
-		err = upload.ErrGone
-	case e.rec.State.Complete():
-		err = upload.ErrComplete
-	case off != e.rec.Offset:
+		length: e.rec.Length, judged: f.judge == nil || e.judged}
+	if err = writable(e.rec.State); err == nil && off != e.rec.Offset {
 		err = upload.ErrOffsetMismatch
-	default:
+	}
+	if err == nil {
 		err = c.open()
 	}
 	if err != nil {
@@ -130,8 +123,19 @@ func (f *File) beginChunk(id upload.ID, off int64) (*chunk, error) {
 	return c, nil
 }
 
+// writable tells why nothing can be added to an upload in state, or nil.
+func writable(state upload.State) error {
+	switch {
+	case state == upload.Rejected:
+		return upload.ErrGone
+	case state.Complete():
+		return upload.ErrComplete
+	}
+	return nil
+}
+
 func (c *chunk) open() (err error) {
-	if c.file, err = c.f.fs.OpenFile(c.f.name(c.e.id, ""), os.O_RDWR|os.O_CREATE); err != nil {
+	if c.file, err = c.f.fs.OpenFile(c.f.name(c.e.id, ""), os.O_RDWR); err != nil {
 		return diskError(err)
 	}
 	info, err := c.file.Stat()
@@ -160,19 +164,20 @@ func (c *chunk) copy(src io.Reader) error {
 		if room == 0 {
 			return expectEnd(src)
 		}
-		began := time.Now()
-		n, fast, srcErr := fill(src, buf[:room])
+		n, speed, srcErr := fill(src, buf[:room])
 		if err := c.write(buf[:n]); err != nil {
 			return err
 		}
 		switch {
 		case srcErr == io.EOF:
 			return c.judge()
+		case errors.Is(srcErr, upload.ErrTooLarge):
+			return srcErr // nobody judges bytes that are taken back
 		case srcErr != nil:
 			return errors.Join(srcErr, c.judge())
-		case fast:
+		case speed == fast && room == len(buf):
 			buf = pool.grow(buf)
-		case time.Since(began) > slowFill:
+		case speed == slow:
 			buf = pool.shrink(buf)
 		}
 	}
@@ -190,15 +195,32 @@ func (c *chunk) room(n int) int {
 	return int(left)
 }
 
-// fill reads until buf is full or src ends or fails. fast tells that one single read filled it: more was waiting.
-func fill(src io.Reader, buf []byte) (n int, fast bool, err error) {
-	for n < len(buf) && err == nil {
+// What a connection does with the buffer that it was given.
+type speed int
+
+const (
+	steady speed = iota
+	fast         // one read filled it: more was waiting
+	slow         // it was not full in time
+)
+
+// fill reads into buf: once if it is small, until it is full if it is large, as long as that goes fast enough.
+func fill(src io.Reader, buf []byte) (n int, at speed, err error) {
+	if n, err = src.Read(buf); n == len(buf) {
+		return n, fast, err
+	}
+	if len(buf) <= smallBuffer {
+		return n, steady, err
+	}
+	for began := time.Now(); n < len(buf) && err == nil; {
+		if time.Since(began) > fillWithin {
+			return n, slow, nil
+		}
 		var m int
 		m, err = src.Read(buf[n:])
-		fast = n == 0 && m == len(buf)
 		n += m
 	}
-	return n, fast, err
+	return n, steady, err
 }
 
 // expectEnd reads src to its end, where trailers and the verdict on its length are; there must be no more bytes.
@@ -229,8 +251,7 @@ func (c *chunk) write(p []byte) error {
 		return fmt.Errorf("store: write %s at %d: %w", c.e.id, c.pos, diskError(err))
 	}
 	if !c.f.durable {
-		c.publish()
-		return nil
+		return c.publish()
 	}
 	if c.pos-c.begun >= writebackStep {
 		c.file.Writeback(c.begun, c.pos-c.begun)
@@ -250,6 +271,9 @@ func (c *chunk) judge() error {
 	c.judged = true
 	c.e.mu.Lock()
 	defer c.e.mu.Unlock()
+	if err := writable(c.e.rec.State); err != nil {
+		return err // rejected while it flowed
+	}
 	c.e.pos = c.pos
 	return c.f.judgeStored(c.e)
 }
@@ -257,13 +281,25 @@ func (c *chunk) judge() error {
 // sync makes everything written so far durable, and tells.
 func (c *chunk) sync() error {
 	if c.f.durable && c.pos > c.synced {
-		if err := c.f.datasync(c.file); err != nil {
+		if err := c.settle(c.pos); err != nil {
 			return c.fallBack(err)
 		}
 		c.synced = c.pos
 	}
-	c.publish()
-	return nil
+	return c.publish()
+}
+
+// settle makes the bytes below off durable.
+func (c *chunk) settle(off int64) error {
+	if err := c.f.datasync(c.file); err != nil {
+		return err
+	}
+	c.e.mu.Lock()
+	defer c.e.mu.Unlock()
+	if err := writable(c.e.rec.State); err != nil {
+		return err
+	}
+	return c.f.saveSynced(c.e, off)
 }
 
 // fallBack gives up what was written since the last good sync: after a failed one nobody knows whether it is there, and a
@@ -271,31 +307,35 @@ func (c *chunk) sync() error {
 func (c *chunk) fallBack(cause error) error {
 	c.pos = c.synced
 	cut := c.file.Truncate(c.synced)
-	return fmt.Errorf("store: sync %s: %w", c.e.id, errors.Join(diskError(cause), cut))
+	return fmt.Errorf("store: sync %s: %w", c.e.id, errors.Join(diskError(cause), cut, c.publish()))
 }
 
-// publish tells readers how far the upload is.
-func (c *chunk) publish() {
+// publish tells readers how far the upload is. It returns [upload.ErrGone] if it was rejected while it flowed.
+func (c *chunk) publish() error {
 	c.e.mu.Lock()
 	defer c.e.mu.Unlock()
-	if c.e.rec.State != upload.Receiving {
-		return // rejected while it flowed
+	if err := writable(c.e.rec.State); err != nil {
+		return err
 	}
 	c.e.pos, c.e.rec.Offset = c.pos, c.pos
 	if c.f.durable {
 		c.e.rec.synced = c.synced
 	}
+	if c.pos < upload.HeadBytes && c.pos != c.length {
+		c.e.judged, c.e.rec.MediaType = false, "" // what was judged is gone: other bytes may come in its place
+	}
+	return nil
 }
 
-// end makes the chunk count, or takes it back, and closes the file.
-func (c *chunk) end(takeBack bool) error {
-	var err error
-	if takeBack {
-		err = c.takeBack()
-	}
-	err = errors.Join(err, c.sync())
-	if c.f.durable && !c.f.holes {
-		err = errors.Join(err, c.saveSynced())
+// end makes the chunk count, or takes it back if cause says that it is refused, and closes the file.
+func (c *chunk) end(cause error) error {
+	err := cause
+	switch {
+	case errors.As(cause, new(*upload.Rejection)), errors.Is(cause, upload.ErrGone): // settled, the bytes are removed
+	case errors.Is(cause, upload.ErrTooLarge):
+		err = errors.Join(err, c.takeBack())
+	default:
+		err = errors.Join(err, c.sync())
 	}
 	return errors.Join(err, c.file.Close())
 }
@@ -305,22 +345,12 @@ func (c *chunk) takeBack() error {
 	c.pos, c.synced = c.off, c.off
 	err := c.file.Truncate(c.off)
 	if err == nil && c.f.durable {
-		err = c.f.datasync(c.file)
+		err = c.settle(c.off)
 	}
-	return err
+	return errors.Join(err, c.publish())
 }
 
-// saveSynced keeps the synced offset in the record, where the file system cannot tell it after a power cut.
-func (c *chunk) saveSynced() error {
-	c.e.mu.Lock()
-	defer c.e.mu.Unlock()
-	if c.e.gone || c.e.rec.State != upload.Receiving || c.pos == c.off {
-		return nil
-	}
-	return c.f.save(c.e)
-}
-
-// acknowledged is the offset that may be told now.
+// acknowledged is the offset that may be told now, but never less than where the chunk began.
 func (c *chunk) acknowledged() int64 {
 	c.e.mu.Lock()
 	defer c.e.mu.Unlock()

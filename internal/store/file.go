@@ -59,6 +59,7 @@ type entry struct {
 	mu     sync.Mutex // guards what follows; held for file operations on the record, never while a client is waited for
 	loaded bool
 	gone   bool // removed, or being removed
+	judged bool // the judge has taken the head of the bytes that are stored
 	rec    stored
 	pos    int64 // bytes in the file that are right; rec.Offset and rec.synced never lie above
 }
@@ -95,19 +96,18 @@ func (f *File) pin(id upload.ID) *entry {
 
 // unlockEntry unlocks e and forgets it if it holds nothing worth keeping, or if too much is kept.
 func (f *File) unlockEntry(e *entry) {
-	keep := e.loaded && !e.gone
 	e.mu.Unlock()
-	f.unpin(e, keep)
+	f.unpin(e)
 }
 
-func (f *File) unpin(e *entry, keep bool) {
+func (f *File) unpin(e *entry) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	e.refs--
 	if e.refs > 0 {
 		return
 	}
-	if !keep {
+	if !e.loaded || e.gone { // nobody else has it, so no need of its mutex
 		delete(f.entries, e.id)
 		return
 	}
@@ -133,43 +133,83 @@ func (f *File) load(e *entry) error {
 	if e.rec, err = decodeRecord(e.id, raw); err != nil {
 		return fmt.Errorf("store: record of %s: %w", e.id, err)
 	}
-	if e.rec.State.Complete() {
-		e.pos, e.loaded = e.rec.Length, true
-		return nil
+	e.rec.Profile = f.profile // tusd's own records name none
+	e.pos, e.judged = e.rec.Offset, e.rec.State.Complete()
+	switch e.rec.State {
+	case upload.Receiving:
+		err = f.measure(e)
+	case upload.Rejected:
+		if err := f.removeContent(e.id, e.rec.Record); err != nil { // a crash came between the verdict and this
+			f.log.Error("bytes of a rejected upload stay", "profile", f.profile, "id", e.id, "err", err)
+		}
 	}
-	if err := f.measure(e); err != nil {
-		return err
-	}
-	e.loaded = true
-	return nil
+	e.loaded = err == nil
+	return err
 }
 
 // measure finds out how many bytes of a receiving upload are stored, and makes them durable before anybody is told.
 func (f *File) measure(e *entry) error {
-	file, err := f.fs.OpenFile(f.name(e.id, ""), os.O_RDWR|os.O_CREATE)
+	file, err := f.openContent(e.id)
 	if err != nil {
-		return fmt.Errorf("store: open %s: %w", e.id, err)
+		return fmt.Errorf("store: open %s: %w", e.id, diskError(err))
 	}
-	defer file.Close() // nothing was written
+	defer file.Close() // what was written is synced
 	info, err := file.Stat()
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
-	if f.durable && info.Size() > e.rec.synced {
-		if err := f.datasync(file); err != nil {
-			return fmt.Errorf("store: sync %s: %w", e.id, err)
+	e.pos = info.Size()
+	if e.rec.Length != upload.Deferred && e.pos > e.rec.Length { // the work of another writer
+		e.pos = e.rec.Length
+		if err := file.Truncate(e.pos); err != nil {
+			return fmt.Errorf("store: cut %s: %w", e.id, err)
 		}
 	}
-	e.pos = info.Size()
-	if e.rec.Length != upload.Deferred {
-		e.pos = min(e.pos, e.rec.Length) // a longer file is the work of another writer; the tail is cut when ours writes
+	if f.durable && info.Size() > e.rec.synced {
+		if err := f.datasync(file); err != nil {
+			return fmt.Errorf("store: sync %s: %w", e.id, diskError(err))
+		}
+		if err := f.saveSynced(e, e.pos); err != nil {
+			return err
+		}
 	}
 	e.rec.Offset = e.pos
-	if f.durable {
-		e.rec.synced = e.pos
+	if e.pos == e.rec.Length && !e.rec.partial.IsPartial {
+		e.rec.State = upload.Received // a crash, or tusd, ended after the last byte; processing is due
 	}
-	if e.rec.Profile == "" && e.pos == e.rec.Length && !e.rec.partial.IsPartial {
-		e.rec.State = upload.Received // tusd finished it; processing is due
+	e.rec.MediaType = "" // of bytes that may have been taken back: the judge looks again
+	return nil
+}
+
+// openContent opens the content of id for writing. It is made if it is missing, which a crash in Create leaves.
+func (f *File) openContent(id upload.ID) (durable.File, error) {
+	name := f.name(id, "")
+	file, err := f.fs.OpenFile(name, os.O_RDWR)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return file, err
+	}
+	if file, err = f.fs.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL); err != nil {
+		return nil, err
+	}
+	if f.durable {
+		if err := f.fs.SyncDir(path.Dir(name)); err != nil {
+			return nil, errors.Join(err, file.Close())
+		}
+	}
+	return file, nil
+}
+
+// saveSynced notes that the bytes of e below off are durable: in the record, where the file system could not tell it after a
+// power cut.
+func (f *File) saveSynced(e *entry, off int64) error {
+	before := e.rec.synced
+	e.rec.synced = off
+	if f.holes {
+		return nil
+	}
+	if err := f.save(e); err != nil {
+		e.rec.synced = before
+		return err
 	}
 	return nil
 }
@@ -238,9 +278,13 @@ func (f *File) create(e *entry) error {
 		return err
 	}
 	info, data := f.name(e.id, infoSuffix), f.name(e.id, "")
-	for _, name := range []string{info, data} {
-		if _, err := f.fs.Stat(name); !errors.Is(err, fs.ErrNotExist) {
-			return errors.Join(upload.ErrExists, err)
+	for _, name := range []string{info, data, f.name(e.id, goneSuffix)} {
+		_, err := f.fs.Stat(name)
+		switch {
+		case err == nil:
+			return upload.ErrExists
+		case !errors.Is(err, fs.ErrNotExist):
+			return fmt.Errorf("store: create %s: %w", e.id, err)
 		}
 	}
 	raw, err := e.rec.encode()
@@ -319,6 +363,9 @@ func (f *File) DeclareLength(id upload.ID, length int64) error {
 		return err
 	}
 	defer f.unlockEntry(e)
+	if err := writable(e.rec.State); err != nil {
+		return fmt.Errorf("store: length of %s: %w", id, err)
+	}
 	switch {
 	case e.rec.Length != upload.Deferred:
 		return fmt.Errorf("store: length of %s is known: %w", id, upload.ErrComplete)
@@ -347,13 +394,35 @@ func (f *File) Complete(id upload.ID) (upload.Record, error) {
 	if err := f.judgeStored(e); err != nil {
 		return e.rec.Record, err
 	}
+	if err := f.prove(e); err != nil {
+		return e.rec.Record, err
+	}
 	err = f.change(e, func(rec *stored) { rec.State = upload.Received })
 	return e.rec.Record, err
 }
 
-// judgeStored has the judge look at the head of e, if that is due and was not done before, and settles a rejection.
+// prove makes all bytes of e durable if it is the record alone that will tell, after a power cut, that they are there. Where
+// the file system can tell, a store that is not durable leaves it to that.
+func (f *File) prove(e *entry) error {
+	if f.holes || e.rec.synced >= e.rec.Length {
+		return nil
+	}
+	file, err := f.fs.OpenFile(f.name(e.id, ""), os.O_RDWR)
+	if err != nil {
+		return fmt.Errorf("store: open %s: %w", e.id, err)
+	}
+	defer file.Close() // what was written is synced
+	if err := f.datasync(file); err != nil {
+		return fmt.Errorf("store: sync %s: %w", e.id, diskError(err))
+	}
+	e.rec.synced = e.rec.Length // recorded with the new state
+	return nil
+}
+
+// judgeStored has the judge look at the head of e, if that was not done before, and settles a rejection. The verdict is told
+// only once it is recorded.
 func (f *File) judgeStored(e *entry) error {
-	if f.judge == nil || e.rec.MediaType != "" {
+	if f.judge == nil || e.judged {
 		return nil
 	}
 	file, err := f.fs.Open(f.name(e.id, ""))
@@ -368,10 +437,14 @@ func (f *File) judgeStored(e *entry) error {
 	mediaType, err := f.judge(head)
 	var verdict *upload.Rejection
 	if errors.As(err, &verdict) {
-		return errors.Join(verdict, f.reject(e, verdict))
+		err = f.reject(e, verdict)
+		if e.rec.State == upload.Rejected {
+			err = errors.Join(verdict, err)
+		}
+		return err
 	}
 	if err == nil {
-		e.rec.MediaType = mediaType
+		e.judged, e.rec.MediaType = true, mediaType
 	}
 	return err
 }
@@ -434,14 +507,19 @@ func (f *File) Received(ctx context.Context, do func(upload.Record) bool) error 
 	})
 }
 
-// mayBeReceived looks at a record without keeping it or measuring its bytes: most of a large store is settled.
+// mayBeReceived looks at a record without keeping it: most of a large store is settled. A rejected upload is loaded too, for
+// the sake of bytes that a crash left.
 func (f *File) mayBeReceived(id upload.ID) bool {
 	raw, err := f.fs.ReadFile(f.name(id, infoSuffix))
 	if err != nil {
 		return true
 	}
 	rec, err := decodeRecord(id, raw)
-	return err != nil || rec.State == upload.Received || rec.Profile == ""
+	if err != nil || rec.State != upload.Receiving {
+		return rec.State != upload.Ready
+	}
+	info, err := f.fs.Stat(f.name(id, ""))
+	return err == nil && info.Size() >= rec.Length && rec.Length != upload.Deferred
 }
 
 // diskError translates what the system says about a full disk.

@@ -96,6 +96,11 @@ func (l *Locks) abandon(id upload.ID, w *waiter) bool {
 func (l *Locks) unlock(id upload.ID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.handOn(id)
+}
+
+// handOn makes the first who waits for id the holder. l.mu is held.
+func (l *Locks) handOn(id upload.ID) {
 	h := l.held[id]
 	if len(h.waiters) == 0 {
 		delete(l.held, id)

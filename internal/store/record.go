@@ -1,14 +1,13 @@
 package store
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
-
-	"encoding/base64"
 
 	"sluice/internal/upload"
 )
@@ -55,9 +54,11 @@ type stored struct {
 }
 
 func (s stored) encode() ([]byte, error) {
-	meta, _ := upload.ParseMetadata(s.Metadata) // tusd's own view of it; the header itself is kept below
 	info := s.partial
-	info.ID, info.Size, info.SizeIsDeferred, info.MetaData = string(s.ID), max(s.Length, 0), s.Length == upload.Deferred, meta
+	info.ID, info.Size, info.SizeIsDeferred = string(s.ID), max(s.Length, 0), s.Length == upload.Deferred
+	if meta, err := upload.ParseMetadata(s.Metadata); err == nil { // else tusd's map is the better view of it
+		info.MetaData = meta // the header itself is kept below
+	}
 	ours := sluiceInfo{
 		Profile: s.Profile, Owner: s.Owner, Metadata: s.Metadata, State: s.State, Reason: s.Reason, MediaType: s.MediaType,
 		Variants: s.Variants, Created: s.Created, Changed: s.Changed, Synced: s.synced, Damaged: s.Damaged,
@@ -129,8 +130,17 @@ func (s *stored) decodeOurs(raw []byte) error {
 	s.Profile, s.Owner, s.Metadata, s.State, s.Reason = ours.Profile, ours.Owner, ours.Metadata, ours.State, ours.Reason
 	s.MediaType, s.Variants, s.Created, s.Changed = ours.MediaType, ours.Variants, ours.Created, ours.Changed
 	s.synced, s.Damaged = ours.Synced, ours.Damaged
-	if s.State.Complete() {
+	settled := s.State == upload.Received || s.State == upload.Ready
+	if settled {
 		s.Offset = s.Length
+	}
+	if s.synced < 0 || settled && s.Length == upload.Deferred {
+		return fmt.Errorf("%w: its lengths make no sense", upload.ErrUnreadable)
+	}
+	for _, v := range s.Variants {
+		if _, err := upload.ParseID(v.Name); err != nil { // it becomes part of a file's name
+			return fmt.Errorf("%w: odd name of a variant", upload.ErrUnreadable)
+		}
 	}
 	return nil
 }

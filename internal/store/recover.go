@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
+	"slices"
 	"strings"
+	"syscall"
 
 	"sluice/internal/durable"
 	"sluice/internal/upload"
@@ -124,17 +125,29 @@ func (f *File) repair(powerCut bool) error {
 			return nil // not ours: left alone
 		}
 		switch {
-		case strings.HasSuffix(name, tempSuffix):
+		case f.isTemp(suffix):
 			return f.fs.Remove(path.Join(dir, name))
 		case suffix == goneSuffix:
 			return f.removeGone(id)
 		case suffix == ".lock" && f.flat:
 			return f.refuseLiving(name)
 		case suffix == infoSuffix && powerCut:
-			return f.repairUpload(id)
+			err := f.repairUpload(id)
+			if errors.Is(err, syscall.EISDIR) { // where its content should be, an odd directory: no reason not to start
+				f.log.Error("upload cannot be checked", "profile", f.profile, "id", id, "err", err)
+				return nil
+			}
+			return err
 		}
 		return nil
 	})
+}
+
+// isTemp tells whether suffix is that of a file of ours which was being written. Others may leave theirs in a directory that
+// is shared with tusd.
+func (f *File) isTemp(suffix string) bool {
+	whole, temp := strings.CutSuffix(suffix, tempSuffix)
+	return temp && (whole == infoSuffix || slices.ContainsFunc(f.variants, func(v string) bool { return whole == variantSuffix(v) }))
 }
 
 // splitName cuts name before its first dot, where no id has one.
@@ -171,24 +184,21 @@ func (f *File) repairUpload(id upload.ID) error {
 		return nil
 	}
 	if rec.State == upload.Rejected {
-		return f.removeContent(id, rec.Record)
+		return nil // what is left of it goes when it is loaded
 	}
+	known := max(rec.synced, rec.Offset) // somebody was told so; Offset is the length where the upload was complete
 	kept, err := f.cut(id, rec.synced)
-	if err != nil {
+	if err != nil || kept >= known {
 		return err
 	}
-	whole := rec.State.Complete() && kept >= rec.Length
-	if whole || rec.State == upload.Receiving && kept >= rec.synced {
-		return nil
-	}
-	f.log.Error("bytes were lost in a power cut", "profile", f.profile, "id", id, "kept", kept, "synced", rec.synced, "length", rec.Length)
-	rec.Damaged, rec.State, rec.Variants, rec.synced = kept < rec.synced, upload.Receiving, nil, min(kept, rec.synced)
+	f.log.Error("bytes were lost in a power cut", "profile", f.profile, "id", id, "kept", kept, "known", known, "length", rec.Length)
+	rec.Damaged, rec.State, rec.Variants, rec.synced = true, upload.Receiving, nil, min(kept, rec.synced)
 	return f.save(&entry{id: id, rec: rec})
 }
 
 // cut shortens the content of id to what is provable and returns how much that is.
 func (f *File) cut(id upload.ID, synced int64) (int64, error) {
-	file, err := f.fs.OpenFile(f.name(id, ""), os.O_RDWR|os.O_CREATE)
+	file, err := f.openContent(id)
 	if err != nil {
 		return 0, err
 	}
@@ -252,9 +262,16 @@ func (f *File) eachIn(dir string, do func(dir, name string) error) error {
 		return err
 	}
 	for _, entry := range entries {
+		if entry.IsDir() {
+			continue
+		}
 		if err := do(dir, entry.Name()); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// Each calls do for the id of every upload, in whatever state, in no order, until it returns false. It disturbs nobody;
+// uploads made or removed meanwhile may be missed.
+func (f *File) Each(do func(upload.ID) bool) error { return f.each(do) }

@@ -26,6 +26,9 @@ func (f *File) Publish(id upload.ID, mediaType string, variants []upload.Variant
 	if err := f.judgeStored(e); err != nil {
 		return e.rec.Record, err
 	}
+	if err := f.prove(e); err != nil {
+		return e.rec.Record, err
+	}
 	made := make([]upload.Variant, 0, len(variants))
 	for _, v := range variants {
 		if err := durable.WriteFile(f.fs, f.name(id, variantSuffix(v.Name)), v.Data, f.durable); err != nil {
@@ -49,18 +52,27 @@ func (f *File) Reject(id upload.ID, why *upload.Rejection) (upload.Record, error
 		return upload.Record{}, err
 	}
 	defer f.unlockEntry(e)
-	if e.rec.State == upload.Ready {
+	switch e.rec.State {
+	case upload.Ready:
 		return e.rec.Record, fmt.Errorf("store: reject %s: it is ready", id)
+	case upload.Rejected:
+		err = f.removeContent(id, e.rec.Record) // the first time may have failed at this
+	default:
+		err = f.reject(e, why)
 	}
-	err = f.reject(e, why)
 	return e.rec.Record, err
 }
 
-// reject records the verdict, then removes the bytes. A crash between the two leaves bytes that recover removes.
+// reject records the verdict, then removes the bytes. A crash between the two leaves bytes that go when the record is next
+// loaded.
 func (f *File) reject(e *entry, why *upload.Rejection) error {
-	if err := f.change(e, func(rec *stored) { rec.State, rec.Reason = upload.Rejected, why }); err != nil {
+	err := f.change(e, func(rec *stored) {
+		rec.State, rec.Reason, rec.Offset, rec.synced = upload.Rejected, why, 0, 0
+	})
+	if err != nil {
 		return err
 	}
+	e.pos = 0
 	return f.removeContent(e.id, e.rec.Record)
 }
 
