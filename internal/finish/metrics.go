@@ -18,7 +18,7 @@ type Metrics struct {
 
 // NewMetrics makes the collectors; the caller registers what [Metrics.Collectors] returns.
 func NewMetrics() *Metrics {
-	return &Metrics{
+	m := &Metrics{
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "sluice_finish_seconds",
 			Help:    "Time from a complete upload to its verdict, waiting for memory included.",
@@ -37,7 +37,16 @@ func NewMetrics() *Metrics {
 			Help: "Memory that pictures may take together.",
 		}),
 	}
+	for _, lane := range []upload.Lane{upload.Whole, upload.Stream} { // a series that begins at 1 has no increase to alert on
+		for _, outcome := range []string{string(upload.Ready), string(upload.Rejected), failed} {
+			m.seconds.WithLabelValues(string(lane), outcome)
+		}
+	}
+	return m
 }
+
+// failed is the outcome of a try that ended in no verdict.
+const failed = "failed"
 
 // Collectors returns what to register, once.
 func (m *Metrics) Collectors() []prometheus.Collector {
@@ -47,7 +56,7 @@ func (m *Metrics) Collectors() []prometheus.Collector {
 func (m *Metrics) observe(lane upload.Lane, rec upload.Record, err error, took time.Duration) {
 	outcome := string(rec.State) // ready or rejected
 	if err != nil {
-		outcome = "failed"
+		outcome = failed
 	}
 	m.seconds.WithLabelValues(string(lane), outcome).Observe(took.Seconds())
 }

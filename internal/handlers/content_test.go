@@ -1,13 +1,17 @@
 package handlers
 
 import (
+	"bufio"
 	"bytes"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // uploadFile stores content under a name and returns its path.
@@ -136,6 +140,40 @@ func TestContentWaitsUntilItIsReady(t *testing.T) {
 	s.do(http.MethodGet, path, nil, nil).want(t, statusIs(409), code("not_ready"))
 	s.do(http.MethodGet, path+"/512", nil, nil).want(t, statusIs(404))
 	s.do(http.MethodGet, path+"/status/more", nil, nil).want(t, statusIs(404))
+}
+
+func TestSlowReaderIsServedToTheEnd(t *testing.T) {
+	s := start(t, func(o *Options) { o.IdleTimeout = 100 * time.Millisecond })
+	content := strings.Repeat("slowly and still whole ", 400_000) // far more than socket buffers hold
+	path := s.uploadFile(content, "")
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n", path)
+	resp, err := http.ReadResponse(bufio.NewReader(&paced{conn, time.NewTicker(10 * time.Millisecond)}), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if got, err := io.ReadAll(resp.Body); err != nil || string(got) != content {
+		t.Errorf("got %d of %d bytes, %v", len(got), len(content), err)
+	}
+}
+
+// paced reads at most 64 KiB a tick, so that one piece takes longer than the idle time.
+type paced struct {
+	io.Reader
+	tick *time.Ticker
+}
+
+func (p *paced) Read(b []byte) (int, error) {
+	<-p.tick.C
+	return p.Reader.Read(b[:min(len(b), 64<<10)])
 }
 
 // recorder is a connection's ResponseWriter as net/http's is: it takes a file whole.

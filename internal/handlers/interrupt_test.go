@@ -226,6 +226,40 @@ func TestStalledBodyIsDroppedAndKept(t *testing.T) {
 	s.do(http.MethodHead, path, tus, nil).want(t, statusIs(200), has("Upload-Offset", "5"))
 }
 
+func TestRefusalDoesNotWaitForTheBody(t *testing.T) {
+	s := start(t, nil)
+	path := s.create("/files/", "Upload-Length", "10")
+	for name, test := range map[string]struct {
+		length string
+		kept   bool
+	}{
+		"a short rest keeps the connection": {"Content-Length: 100", true},
+		"a long rest takes it":              {"Content-Length: 1000000", false},
+		"a rest of unknown length takes it": {"Transfer-Encoding: chunked", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			fmt.Fprintf(conn, "PATCH %s HTTP/1.1\r\nHost: test\r\nTus-Resumable: 1.0.0\r\nContent-Type: %s\r\nUpload-Offset: 7\r\n%s\r\n\r\n",
+				path, chunkType, test.length)
+			a := s.readAnswer(conn) // no byte of the body was sent
+			if a.StatusCode < 400 || a.Close == test.kept {
+				t.Errorf("got %s, closed %v", a.Status, a.Close)
+			}
+			if !test.kept {
+				return
+			}
+			fmt.Fprintf(conn, "%sGET %s/status HTTP/1.1\r\nHost: test\r\n\r\n", strings.Repeat("x", 100), path)
+			if a := s.readAnswer(conn); a.StatusCode != http.StatusOK {
+				t.Errorf("the next request on the connection got %s", a.Status)
+			}
+		})
+	}
+}
+
 func TestVideoIsRefusedInMidBody(t *testing.T) {
 	s := start(t, nil)
 	path := s.create("/videos/", "Upload-Length", "1000000000")

@@ -23,26 +23,33 @@ func (h *Handlers) middleware(next http.Handler) http.Handler {
 			h.metrics.inFlight.Dec()
 			h.done(req, r, time.Since(began), recover())
 		}()
-		header := w.Header()
-		header.Set("X-Request-ID", req.id)
-		header.Set("X-Content-Type-Options", "nosniff")
-		method, err := effectiveMethod(r)
-		req.method = method
-		if err != nil {
-			req.fail(err)
-			return
+		h.serve(next, req, r)
+		if req.w.status >= 400 && !req.w.discard() {
+			abort()
 		}
-		h.cors.apply(header, r)
-		// A shallow copy: net/http keeps looking at the original's body and trailers.
-		inner := r.WithContext(context.WithValue(r.Context(), requestKey{}, req))
-		inner.Method = method
-		next.ServeHTTP(req.w, inner)
 	})
 }
 
+func (h *Handlers) serve(next http.Handler, req *request, r *http.Request) {
+	header := req.w.Header()
+	header.Set("X-Request-ID", req.id)
+	header.Set("X-Content-Type-Options", "nosniff")
+	method, err := effectiveMethod(r)
+	req.method = method
+	if err != nil {
+		req.fail(err)
+		return
+	}
+	h.cors.apply(header, r)
+	// A shallow copy: net/http keeps looking at the original's body and trailers.
+	inner := r.WithContext(context.WithValue(r.Context(), requestKey{}, req))
+	inner.Method = method
+	next.ServeHTTP(req.w, inner)
+}
+
 func (h *Handlers) newRequest(w http.ResponseWriter, r *http.Request) *request {
-	req := &request{id: requestID(r), method: r.Method, route: "page"}
-	req.w = &response{ResponseWriter: w, errors: h.metrics.errors, idle: h.idle}
+	req := &request{id: requestID(r), method: r.Method, route: "page", body: &tap{body: r.Body, length: r.ContentLength}}
+	req.w = &response{ResponseWriter: w, body: req.body, errors: h.metrics.errors, idle: h.idle}
 	req.log = h.log.With("request", req.id)
 	return req
 }
@@ -69,7 +76,7 @@ func (h *Handlers) done(req *request, r *http.Request, took time.Duration, cause
 		level = slog.LevelInfo
 	}
 	args := []any{"method", req.method, "route", req.route, "id", req.upload, "status", status, "seconds", took.Seconds()}
-	if req.body != nil {
+	if req.body.n > 0 {
 		args = append(args, "received", req.body.n)
 	}
 	if cause != nil && cause != http.ErrAbortHandler {

@@ -24,7 +24,7 @@ type request struct {
 
 	metadata string        // Upload-Metadata as sent
 	record   upload.Record // as last seen; the zero record if none was
-	body     *tap
+	body     *tap          // never nil
 
 	mu    sync.Mutex
 	cause error // why the body must not be read further; set once

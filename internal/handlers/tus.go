@@ -25,7 +25,6 @@ func (e *endpoint) serveTus(req *request, r *http.Request, next http.Handler) {
 		}
 		defer e.h.leave(req)
 	}
-	req.body = &tap{body: r.Body, length: r.ContentLength}
 	req.w.finish = func(status int, h http.Header) { e.finishHeader(req, status, h) }
 	inner := *r // tusd wants the path below the endpoint, and a body that we can see
 	inner.URL = &url.URL{Path: string(req.upload)}
@@ -56,7 +55,7 @@ func (e *endpoint) check(req *request, r *http.Request) (err error) {
 // stalled tells that the body stood still for so long that the connection was given up. No status says "begin again where
 // you were" to every client, but a dropped connection does.
 func (r *request) stalled() bool {
-	return r.body != nil && r.interrupted() == nil && isTimeout(r.body.err)
+	return r.interrupted() == nil && isTimeout(r.body.err)
 }
 
 // finishHeader completes the header of an answer that tusd made.
@@ -69,9 +68,6 @@ func (e *endpoint) finishHeader(req *request, status int, h http.Header) {
 		h.Set("Upload-Offset", strconv.FormatInt(req.record.Offset, 10))
 	}
 	setState(h, req.record)
-	if status >= 400 && req.body.n > 0 && req.body.unread() {
-		h.Set("Connection", "close") // do not read the rest of a refused body to find the next request
-	}
 }
 
 // setState tells a client how its complete upload stands.
