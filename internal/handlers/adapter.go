@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 
 	"github.com/tus/tusd/v2/pkg/handler"
 
@@ -32,7 +33,6 @@ func (s tusStore) GetUpload(ctx context.Context, id string) (handler.Upload, err
 	req := requestFrom(ctx)
 	rec, err := s.e.store.Lookup(upload.ID(id))
 	req.record = rec
-	s.e.resume(rec)
 	switch {
 	case req.method == http.MethodDelete && (err == nil || errors.Is(err, upload.ErrUnreadable)):
 		return &tusUpload{s.e, upload.ID(id)}, nil
@@ -40,8 +40,30 @@ func (s tusStore) GetUpload(ctx context.Context, id string) (handler.Upload, err
 		return nil, req.tusError(err)
 	case rec.State == upload.Rejected:
 		return nil, req.tusError(goneFor(rec))
+	case req.method == http.MethodPatch && rec.Full():
+		err = s.e.appendToFull(ctx, req)
 	}
-	return &tusUpload{s.e, rec.ID}, nil
+	return &tusUpload{s.e, rec.ID}, err
+}
+
+// appendToFull answers a PATCH of an upload that has all its bytes. There is nothing to add, but something may be left to
+// do: the last answer was lost, or the step after the last byte failed. So the client gets the answer that it would have got.
+func (e *endpoint) appendToFull(ctx context.Context, req *request) error {
+	if offset, err := digits(req.header, "Upload-Offset", ""); err != nil || offset != req.record.Offset {
+		return nil // tusd answers that with 409
+	}
+	if n, _ := req.body.Read(make([]byte, 1)); n > 0 {
+		return req.tusError(upload.ErrTooLarge)
+	}
+	rec, err := e.store.Complete(req.upload)
+	req.record = rec
+	if err != nil {
+		return req.tusError(err)
+	}
+	if rec.State != upload.Received {
+		return nil
+	}
+	return e.settle(ctx)
 }
 
 func (s tusStore) AsTerminatableUpload(u handler.Upload) handler.TerminatableUpload {
@@ -67,7 +89,11 @@ type tusUpload struct {
 }
 
 func (u *tusUpload) GetInfo(ctx context.Context) (handler.FileInfo, error) {
-	rec := requestFrom(ctx).record
+	req := requestFrom(ctx)
+	rec := req.record
+	if again := req.header.Get("Upload-Length"); again == strconv.FormatInt(rec.Length, 10) {
+		req.header.Del("Upload-Length") // said again, not changed
+	}
 	return handler.FileInfo{
 		ID: string(u.id), Size: max(rec.Length, 0), SizeIsDeferred: rec.Length == upload.Deferred, Offset: rec.Offset,
 	}, nil

@@ -1,10 +1,14 @@
 package handlers
 
 import (
+	"io"
+	"math"
 	"mime"
 	"net/http"
 	"net/url"
 	"path"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"sluice/internal/upload"
@@ -33,6 +37,21 @@ func (e *endpoint) content(req *request, r *http.Request) {
 	setContentHeader(h, rec.MediaType, rec.Filename())
 	h.Set("ETag", `"`+string(rec.ID)+`"`)       // an id's content never changes
 	h.Set("Cache-Control", "private, no-cache") // it may be deleted
+	serveContent(req, r, rec, file)
+}
+
+// zeroSuffix asks for the last no bytes, which no content can satisfy; http.ServeContent answers as if it could.
+var zeroSuffix = regexp.MustCompile(`^bytes=[ \t]*-0+[ \t]*$`)
+
+// serveContent is http.ServeContent for what RFC 9110, section 14.2, has otherwise: a unit that we do not know is no range.
+func serveContent(req *request, r *http.Request, rec upload.Record, file io.ReadSeeker) {
+	asked := r.Header.Get("Range")
+	switch {
+	case !strings.HasPrefix(asked, "bytes="):
+		r.Header.Del("Range")
+	case zeroSuffix.MatchString(asked):
+		r.Header.Set("Range", "bytes="+strconv.FormatInt(math.MaxInt64, 10)+"-")
+	}
 	http.ServeContent(req.w, r, "", rec.Changed, file)
 }
 
@@ -53,7 +72,7 @@ func (e *endpoint) variant(req *request, r *http.Request, name string) {
 	}
 	h.Set("ETag", `"`+string(rec.ID)+"-"+name+`"`)
 	h.Set("Cache-Control", "private, no-cache")
-	http.ServeContent(req.w, r, "", rec.Changed, file)
+	serveContent(req, r, rec, file)
 }
 
 // inline are the types that a browser shows by itself and that can run nothing. Everything else is handed over as a file.

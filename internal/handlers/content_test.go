@@ -50,12 +50,14 @@ func TestContentAnswersRangesAndConditions(t *testing.T) {
 		{"first bytes", header{"Range", "bytes=0-2"}, []check{statusIs(206), bodyIs("012"), has("Content-Range", "bytes 0-2/10")}},
 		{"last bytes", header{"Range", "bytes=-3"}, []check{statusIs(206), bodyIs("789")}},
 		{"from the middle", header{"Range", "bytes=7-"}, []check{statusIs(206), bodyIs("789")}},
-		{"beyond the end", header{"Range", "bytes=10-"}, []check{statusIs(416), has("Content-Range", "bytes */10")}},
+		{"beyond the end", header{"Range", "bytes=10-"}, []check{statusIs(416), has("Content-Range", "bytes */10"), code("range_not_satisfiable")}},
+		{"the last no bytes", header{"Range", "bytes=-0"}, []check{statusIs(416), code("range_not_satisfiable")}},
+		{"another unit", header{"Range", "rows=1-2"}, []check{statusIs(200), bodyIs("0123456789")}},
 		{"If-Range of this content", header{"Range", "bytes=0-2", "If-Range", etag}, []check{statusIs(206), bodyIs("012")}},
 		{"If-Range of other content", header{"Range", "bytes=0-2", "If-Range", `"other"`}, []check{statusIs(200), bodyIs("0123456789")}},
 		{"known already", header{"If-None-Match", etag}, []check{statusIs(304), bodyIs("")}},
 		{"not changed since", header{"If-Modified-Since", modified}, []check{statusIs(304)}},
-		{"only if other", header{"If-Match", `"other"`}, []check{statusIs(412)}},
+		{"only if other", header{"If-Match", `"other"`}, []check{statusIs(412), code("precondition_failed")}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) { s.do(http.MethodGet, path, test.header, nil).want(t, test.checks...) })
@@ -207,7 +209,7 @@ func TestFilesReachTheSocketWithoutCopies(t *testing.T) {
 		t.Fatal(err)
 	}
 	to := &recorder{}
-	w := &response{ResponseWriter: to}
+	w := &response{ResponseWriter: to, req: &request{body: &tap{}}}
 	n, err := io.CopyN(w, file, int64(len(content)))
 	if err != nil || n != int64(len(content)) || !bytes.Equal(to.got.Bytes(), content) {
 		t.Errorf("copied %d bytes, %v", n, err)

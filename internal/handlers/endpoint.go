@@ -71,11 +71,9 @@ func newEndpoint(h *Handlers, of Endpoint, o Options) (*endpoint, error) {
 // ServeHTTP finds the handler of a request below the profile's path.
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	req := requestFrom(r.Context())
-	name, below, nested := strings.Cut(strings.TrimPrefix(r.URL.Path, strings.TrimSuffix(e.profile.Path, "/")+"/"), "/")
-	collection := name == "" || r.URL.Path+"/" == e.profile.Path
-	if collection {
-		name, nested = "", false
-	}
+	rest := strings.TrimPrefix(r.URL.Path+"/", e.profile.Path) // the path may lack its last slash
+	collection := rest == "" || rest == "/"
+	name, below, nested := strings.Cut(strings.TrimSuffix(rest, "/"), "/")
 	req.route = e.route(collection, below, nested)
 	id, err := upload.ParseID(name)
 	req.upload = id

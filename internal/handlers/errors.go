@@ -144,12 +144,23 @@ func (r *request) answer(p problem) {
 	}
 }
 
-// problemOfTusd stands for an error that tusd made itself, found by tusd's name for it.
-func problemOfTusd(status int, name string) problem {
+// foreignErrors are what net/http says by a status alone.
+var foreignErrors = map[int]struct{ code, detail string }{
+	http.StatusNotFound:                     {"not_found", "There is nothing at this address."},
+	http.StatusMethodNotAllowed:             {"method_not_allowed", "This address does not take this method."},
+	http.StatusPreconditionFailed:           {"precondition_failed", "The content is not the one that the request is about."},
+	http.StatusRequestedRangeNotSatisfiable: {"range_not_satisfiable", "The content does not have the range that was asked for."},
+}
+
+// problemOf stands for an error that somebody else answers with: found by tusd's name for it, else by its status.
+func problemOf(status int, name string) problem {
 	for _, row := range publicErrors {
 		if row.tusd == name && row.status == status {
 			return newProblem(status, row.code, row.tusd, row.detail)
 		}
+	}
+	if row, ok := foreignErrors[status]; ok {
+		return newProblem(status, row.code, "", row.detail)
 	}
 	if status < 500 {
 		return newProblem(status, "bad_request", "", "The request is not one that this server understands.")

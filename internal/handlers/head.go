@@ -65,7 +65,11 @@ func (e *endpoint) standing(req *request, r *http.Request) (upload.Record, error
 		return upload.Record{}, err
 	}
 	defer unlock()
-	return e.store.Lookup(req.upload)
+	rec, err = e.store.Lookup(req.upload)
+	if err == nil && !rec.State.Complete() && rec.Full() {
+		return e.store.Complete(req.upload) // the step after the last byte failed
+	}
+	return rec, err
 }
 
 func setStanding(h http.Header, rec upload.Record) {

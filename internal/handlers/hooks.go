@@ -30,8 +30,13 @@ func (e *endpoint) beforeCreate(event handler.HookEvent) (handler.HTTPResponse, 
 // The processing belongs to the server, not to this request: it goes on if the client does not wait, and runs again from
 // stored state if the server dies.
 func (e *endpoint) beforeFinish(event handler.HookEvent) (handler.HTTPResponse, error) {
-	req := requestFrom(event.Context)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(event.Context), e.answerWithin)
+	return handler.HTTPResponse{}, e.settle(event.Context)
+}
+
+// settle waits for the verdict on the request's upload, which is received, as long as its lane says.
+func (e *endpoint) settle(ctx context.Context) error {
+	req := requestFrom(ctx)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.answerWithin)
 	defer cancel()
 
 	var rec upload.Record
@@ -44,11 +49,11 @@ func (e *endpoint) beforeFinish(event handler.HookEvent) (handler.HTTPResponse, 
 	}
 	if err != nil {
 		req.log.Error("processing", "err", err) // the bytes are safe and the state is stored: not the client's trouble
-		return handler.HTTPResponse{}, nil
+		return nil
 	}
 	req.record = rec // its state goes into Sluice-State
 	if rec.State == upload.Rejected {
-		return handler.HTTPResponse{}, req.tusError(rec.Reason)
+		return req.tusError(rec.Reason)
 	}
-	return handler.HTTPResponse{}, nil
+	return nil
 }

@@ -24,9 +24,7 @@ func (h *Handlers) middleware(next http.Handler) http.Handler {
 			h.done(req, r, time.Since(began), recover())
 		}()
 		h.serve(next, req, r)
-		if req.w.status >= 400 && !req.w.discard() {
-			abort()
-		}
+		req.w.end()
 	})
 }
 
@@ -40,6 +38,12 @@ func (h *Handlers) serve(next http.Handler, req *request, r *http.Request) {
 		req.fail(err)
 		return
 	}
+	req.w.bodiless = method == http.MethodHead && r.Method != method
+	if len(r.TransferEncoding) > 0 {
+		// Chunked, perhaps with a Content-Length beside, which net/http drops in silence: somebody on the way may have gone
+		// by that, so what follows on this connection is not to be trusted (RFC 9112, section 6.1).
+		header.Set("Connection", "close")
+	}
 	h.cors.apply(header, r)
 	// A shallow copy: net/http keeps looking at the original's body and trailers.
 	inner := r.WithContext(context.WithValue(r.Context(), requestKey{}, req))
@@ -49,7 +53,7 @@ func (h *Handlers) serve(next http.Handler, req *request, r *http.Request) {
 
 func (h *Handlers) newRequest(w http.ResponseWriter, r *http.Request) *request {
 	req := &request{id: requestID(r), method: r.Method, route: "page", body: &tap{body: r.Body, length: r.ContentLength}}
-	req.w = &response{ResponseWriter: w, body: req.body, errors: h.metrics.errors, idle: h.idle}
+	req.w = &response{ResponseWriter: w, req: req, errors: h.metrics.errors, idle: h.idle}
 	req.log = h.log.With("request", req.id)
 	return req
 }
@@ -99,7 +103,7 @@ func abort() { panic(http.ErrAbortHandler) }
 // effectiveMethod resolves X-HTTP-Method-Override before anything is decided by the method (tus 1.0.0,
 // "X-HTTP-Method-Override": it counts, the real one does not).
 func effectiveMethod(r *http.Request) (string, error) {
-	override := r.Header.Get("X-HTTP-Method-Override")
+	override := strings.Join(r.Header.Values("X-HTTP-Method-Override"), ",") // two are as bad as a bad one
 	if override == "" {
 		return r.Method, nil
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sluice/internal/upload"
@@ -22,12 +23,14 @@ type request struct {
 	upload  upload.ID
 	created bool // this request made the upload
 
+	header   http.Header   // as tusd will see it
 	metadata string        // Upload-Metadata as sent
 	record   upload.Record // as last seen; the zero record if none was
 	body     *tap          // never nil
 
 	mu    sync.Mutex
 	cause error // why the body must not be read further; set once
+	over  bool  // the handler has returned: the connection is the next request's
 }
 
 type requestKey struct{}
@@ -43,10 +46,13 @@ func requestFrom(ctx context.Context) *request { return ctx.Value(requestKey{}).
 func (r *request) interrupt(cause error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.cause != nil {
+	if r.cause != nil || r.over {
 		return
 	}
 	r.cause = cause
+	if r.body.ended.Load() {
+		return // nothing is read any more, and a deadline would hit the connection's next request
+	}
 	// The error is that of a connection that cannot have deadlines: then the next read notices the cause.
 	_ = http.NewResponseController(r.w.ResponseWriter).SetReadDeadline(time.Now())
 }
@@ -57,13 +63,22 @@ func (r *request) interrupted() error {
 	return r.cause
 }
 
+// finished ends the time in which the request can be interrupted, and returns why it was, or nil.
+func (r *request) finished() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.over = true
+	return r.cause
+}
+
 // tap is the request's body as it comes from the network. tusd hides errors of the body from the store and cuts off what
 // is too long; the tap remembers what really happened.
 type tap struct {
 	body   io.ReadCloser
-	length int64 // as announced, -1 if it was not
-	n      int64 // bytes that came out
-	err    error // that ended it; io.EOF at its end
+	length int64       // as announced, -1 if it was not
+	n      int64       // bytes that came out
+	err    error       // that ended it; io.EOF at its end
+	ended  atomic.Bool // it has, in whatever way; for other goroutines
 }
 
 // unread tells that more of the body may come.
@@ -74,6 +89,9 @@ func (t *tap) Read(p []byte) (int, error) {
 	t.n += int64(n)
 	if err != nil {
 		t.err = err
+	}
+	if !t.unread() {
+		t.ended.Store(true)
 	}
 	return n, err
 }

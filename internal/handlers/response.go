@@ -3,41 +3,62 @@ package handlers
 import (
 	"io"
 	"net/http"
+	"strings"
 	"time"
 )
 
 // response is the ResponseWriter of every public request. It remembers what was sent, lets the endpoint finish the header,
-// and keeps the kernel's way from file to socket open.
+// puts our words in the place of anybody else's when they answer with an error, and keeps the kernel's way from file to
+// socket open.
 type response struct {
 	http.ResponseWriter
-	body   *tap // of the request
-	errors *errorCounts
-	idle   time.Duration          // how long a write may stand still
-	finish func(int, http.Header) // called with the status before the header goes out; may be nil
-	status int                    // 0 until the header is out
-	sent   int64                  // bytes of the body
-	rest   bool                   // of the request's body is to be read away
+	req      *request
+	errors   *errorCounts
+	idle     time.Duration          // how long a write may stand still
+	finish   func(int, http.Header) // called with the status before the header goes out; may be nil
+	status   int                    // 0 until the header is out
+	foreign  int                    // status of an error that is not in our words yet; 0 if there is none
+	bodiless bool                   // net/http does not know that this is the answer to a HEAD
+	sent     int64                  // bytes of the body
+	rest     bool                   // of the request's body is to be read away
 }
 
 // Unwrap lets http.ResponseController reach the connection.
 func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *response) WriteHeader(status int) {
-	if status >= 200 && w.status == 0 {
-		w.status = status
-		// A deadline stays with a connection from one request to the next, and this answer may have been long in coming.
-		_ = w.extend() // fails where there are no deadlines
-		if w.finish != nil {
-			w.finish(status, w.Header())
-		}
-		if status >= 400 && w.body != nil {
-			w.refuse()
-		}
+	switch {
+	case status < 200:
+		w.ResponseWriter.WriteHeader(status)
+	case status >= 400 && (w.req.stalled() || w.Header().Get("Content-Type") != problemType):
+		w.foreign = status
+	case w.status == 0:
+		w.sendHeader(status)
 	}
+}
+
+func (w *response) sendHeader(status int) {
+	w.status = status
+	// A deadline stays with a connection from one request to the next, and this answer may have been long in coming.
+	_ = w.extend() // fails where there are no deadlines
+	h := w.Header()
+	if w.finish != nil {
+		w.finish(status, h)
+	}
+	if w.bodiless {
+		h.Del("Content-Length")
+	}
+	w.leaveBody(h)
 	w.ResponseWriter.WriteHeader(status)
 }
 
+// Write sends p, or takes p for the words of an error that is not ours: tusd's begin with its name.
 func (w *response) Write(p []byte) (int, error) {
+	if w.foreign != 0 {
+		name, _, _ := strings.Cut(string(p), ":")
+		w.translate(name)
+		return len(p), nil
+	}
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
 	}
@@ -46,34 +67,59 @@ func (w *response) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// maxDiscard is how much of a refused body is read away so that the connection can be used again.
-const maxDiscard = 256 << 10
-
-// refuse sees to it that a refusal goes out at once, not when the client has sent what is refused: by itself net/http reads
-// a short rest first. A body that was begun, or whose rest is long or unknown, takes the connection with it.
-func (w *response) refuse() {
-	switch left := w.body.length - w.body.n; {
-	case !w.body.unread():
-		return
-	case w.body.n > 0 || w.body.length < 0 || left > maxDiscard:
-		w.Header().Set("Connection", "close")
+// translate answers in our words, once. A body that stood still gets no answer: see [request.stalled].
+func (w *response) translate(name string) {
+	if w.status != 0 || w.req.stalled() {
 		return
 	}
-	w.rest = http.NewResponseController(w.ResponseWriter).EnableFullDuplex() == nil
+	p := problemOf(w.foreign, name)
+	w.foreign = 0
+	w.Header().Del("Content-Length")
+	w.req.answer(p)
+	w.foreign = p.Status // what is still written is swallowed
 }
 
-// discard reads the short rest of a refused body away, after the refusal is out. It tells whether the connection is of use.
-// It must be done before the handler returns: net/http panics over a body that it has to end itself in full duplex.
-func (w *response) discard() bool {
-	if !w.rest {
-		return true
+// maxDiscard is how much of a body that nobody wanted is read away so that the connection can be used again.
+const maxDiscard = 256 << 10
+
+// leaveBody sees to it that an answer goes out at once, not when the client has sent a body that nobody reads: by itself
+// net/http reads a short rest first. A body that was begun, or whose rest is long or unknown, takes the connection with it.
+func (w *response) leaveBody(h http.Header) {
+	body := w.req.body
+	switch {
+	case w.req.interrupted() != nil: // the connection's deadline may have been moved, see [request.interrupt]
+		h.Set("Connection", "close")
+	case !body.unread():
+	case body.n > 0 || body.length < 0 || body.length > maxDiscard:
+		h.Set("Connection", "close")
+	default:
+		w.rest = http.NewResponseController(w.ResponseWriter).EnableFullDuplex() == nil // fails where it is so anyway (HTTP/2)
+	}
+}
+
+// end leaves the connection as the next request expects it, or drops it. It is called when the handler has returned by
+// itself; net/http panics over a body that it has to end by itself in full duplex.
+func (w *response) end() {
+	if w.foreign != 0 {
+		w.translate("") // an error without words
+	}
+	if w.status == 0 && (w.foreign != 0 || w.req.stalled()) {
+		abort()
 	}
 	rc := http.NewResponseController(w.ResponseWriter)
-	if rc.Flush() != nil || rc.SetReadDeadline(time.Now().Add(w.idle)) != nil {
-		return false
+	if w.req.finished() != nil && w.Header().Get("Connection") != "close" { // interrupted after the header went out
+		_ = rc.Flush()
+		abort()
 	}
-	_, err := io.Copy(io.Discard, w.body)
-	return err == nil
+	if !w.rest {
+		return
+	}
+	if rc.Flush() != nil || rc.SetReadDeadline(time.Now().Add(w.idle)) != nil {
+		abort()
+	}
+	if _, err := io.Copy(io.Discard, w.req.body); err != nil {
+		abort()
+	}
 }
 
 // sendPiece is how much is handed to the kernel at once. Before each piece the deadline moves on.

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 
 	"sluice/internal/upload"
 )
@@ -25,18 +24,12 @@ func (e *endpoint) serveTus(req *request, r *http.Request, next http.Handler) {
 		}
 		defer e.h.leave(req)
 	}
+	req.header = r.Header
 	req.w.finish = func(status int, h http.Header) { e.finishHeader(req, status, h) }
 	inner := *r // tusd wants the path below the endpoint, and a body that we can see
 	inner.URL = &url.URL{Path: string(req.upload)}
 	inner.Body = req.body
-	outer := &tusResponse{response: req.w, req: req}
-	next.ServeHTTP(outer, &inner)
-	if outer.status != 0 {
-		outer.replace("") // tusd had no words
-	}
-	if req.w.status == 0 {
-		abort()
-	}
+	next.ServeHTTP(req.w, &inner)
 }
 
 func (e *endpoint) check(req *request, r *http.Request) (err error) {
@@ -79,39 +72,3 @@ func setState(h http.Header, rec upload.Record) {
 
 // count adds a request that tusd does not see to those that it counts.
 func (e *endpoint) count(method string) { addTo(e.tusd.Metrics.RequestsTotal[method]) }
-
-// tusResponse puts our words in the place of tusd's when it answers with an error of its own.
-type tusResponse struct {
-	*response
-	req    *request
-	status int // of tusd's own error, while its words are awaited or swallowed; else 0
-}
-
-// Unwrap lets tusd's http.ResponseController reach the connection.
-func (w *tusResponse) Unwrap() http.ResponseWriter { return w.response }
-
-func (w *tusResponse) WriteHeader(status int) {
-	if status >= 400 && (w.req.stalled() || w.Header().Get("Content-Type") != problemType) {
-		w.status = status
-		return
-	}
-	w.response.WriteHeader(status)
-}
-
-// Write looks at tusd's words, which begin with the error's name, and sends ours.
-func (w *tusResponse) Write(p []byte) (int, error) {
-	if w.status == 0 {
-		return w.response.Write(p)
-	}
-	name, _, _ := strings.Cut(string(p), ":")
-	w.replace(name)
-	return len(p), nil
-}
-
-// replace answers in the place of tusd, once. A body that stood still gets no answer: see [request.stalled].
-func (w *tusResponse) replace(name string) {
-	if w.response.status == 0 && !w.req.stalled() {
-		w.Header().Del("Content-Length")
-		w.req.answer(problemOfTusd(w.status, name))
-	}
-}

@@ -90,6 +90,9 @@ type Record struct {
 	Damaged bool
 }
 
+// Full tells whether every byte of a known length is there. Such an upload is complete, or about to be.
+func (r Record) Full() bool { return r.Length != Deferred && r.Offset == r.Length }
+
 // Variant is a file derived from an upload: for an avatar, a smaller square picture.
 type Variant struct {
 	Name      string `json:"name"` // last element of its URL
