@@ -42,11 +42,11 @@ func ReportsHoles(fsys FS, name string) (bool, error) {
 
 func reportsHoles(f File) (bool, error) {
 	const block = 1 << 20 // larger than any file system's unit of allocation
-	if _, err := f.WriteAt(make([]byte, block), 0); err != nil {
-		return false, err
-	}
 	if err := allocate(f, block, block); err != nil {
 		return false, nil // cannot make unwritten space to try with
+	}
+	if _, err := f.WriteAt(make([]byte, block), 0); err != nil {
+		return false, err
 	}
 	if err := f.Datasync(); err != nil {
 		return false, err

@@ -109,7 +109,7 @@ func (f *File) beginChunk(id upload.ID, off int64) (*chunk, error) {
 	}
 	c := &chunk{f: f, e: e, off: off, pos: off, synced: off, begun: off,
 		length: e.rec.Length, judged: f.judge == nil || e.judged}
-	if err = writable(e.rec.State); err == nil && off != e.rec.Offset {
+	if err = e.writable(); err == nil && off != e.rec.Offset {
 		err = upload.ErrOffsetMismatch
 	}
 	if err == nil {
@@ -123,12 +123,14 @@ func (f *File) beginChunk(id upload.ID, off int64) (*chunk, error) {
 	return c, nil
 }
 
-// writable tells why nothing can be added to an upload in state, or nil.
-func writable(state upload.State) error {
+// writable tells why nothing can be added to e, or nil.
+func (e *entry) writable() error {
 	switch {
-	case state == upload.Rejected:
+	case e.gone:
+		return upload.ErrNotFound
+	case e.rec.State == upload.Rejected:
 		return upload.ErrGone
-	case state.Complete():
+	case e.rec.State.Complete():
 		return upload.ErrComplete
 	}
 	return nil
@@ -136,6 +138,7 @@ func writable(state upload.State) error {
 
 func (c *chunk) open() (err error) {
 	if c.file, err = c.f.fs.OpenFile(c.f.name(c.e.id, ""), os.O_RDWR); err != nil {
+		c.e.loaded = false // somebody else was at work here: what is there is found out anew
 		return diskError(err)
 	}
 	info, err := c.file.Stat()
@@ -143,6 +146,7 @@ func (c *chunk) open() (err error) {
 		err = c.file.Truncate(c.pos) // a tail that was never acknowledged
 	}
 	if err == nil && info.Size() < c.pos {
+		c.e.loaded = false // as above
 		err = fmt.Errorf("file ends at %d", info.Size())
 	}
 	if err != nil {
@@ -271,7 +275,7 @@ func (c *chunk) judge() error {
 	c.judged = true
 	c.e.mu.Lock()
 	defer c.e.mu.Unlock()
-	if err := writable(c.e.rec.State); err != nil {
+	if err := c.e.writable(); err != nil {
 		return err // rejected while it flowed
 	}
 	c.e.pos = c.pos
@@ -296,7 +300,7 @@ func (c *chunk) settle(off int64) error {
 	}
 	c.e.mu.Lock()
 	defer c.e.mu.Unlock()
-	if err := writable(c.e.rec.State); err != nil {
+	if err := c.e.writable(); err != nil {
 		return err
 	}
 	return c.f.saveSynced(c.e, off)
@@ -314,7 +318,7 @@ func (c *chunk) fallBack(cause error) error {
 func (c *chunk) publish() error {
 	c.e.mu.Lock()
 	defer c.e.mu.Unlock()
-	if err := writable(c.e.rec.State); err != nil {
+	if err := c.e.writable(); err != nil {
 		return err
 	}
 	c.e.pos, c.e.rec.Offset = c.pos, c.pos

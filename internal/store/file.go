@@ -363,7 +363,7 @@ func (f *File) DeclareLength(id upload.ID, length int64) error {
 		return err
 	}
 	defer f.unlockEntry(e)
-	if err := writable(e.rec.State); err != nil {
+	if err := e.writable(); err != nil {
 		return fmt.Errorf("store: length of %s: %w", id, err)
 	}
 	switch {

@@ -90,12 +90,12 @@ func mergeFields(fields map[string]json.RawMessage, v any) error {
 // decodeRecord reads a record of the upload id. Offset is left 0 for receiving uploads: only the bytes can tell. Whatever is
 // wrong with the record is [upload.ErrUnreadable].
 func decodeRecord(id upload.ID, raw []byte) (stored, error) {
-	var info tusdInfo
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &fields); err != nil {
 		return stored{}, fmt.Errorf("%w: %w", upload.ErrUnreadable, err)
 	}
-	if err := json.Unmarshal(raw, &info); err != nil {
+	info, ours, err := takeKnown(fields)
+	if err != nil {
 		return stored{}, fmt.Errorf("%w: %w", upload.ErrUnreadable, err)
 	}
 	if info.ID != string(id) || info.Size < 0 {
@@ -106,15 +106,34 @@ func decodeRecord(id upload.ID, raw []byte) (stored, error) {
 	if info.SizeIsDeferred {
 		s.Length = upload.Deferred
 	}
-	ours, ok := fields[sluiceKey]
-	for _, key := range []string{sluiceKey, "ID", "Size", "SizeIsDeferred", "Offset", "MetaData", "IsPartial", "IsFinal", "PartialUploads"} {
-		delete(fields, key)
-	}
-	if !ok {
+	if ours == nil {
 		s.Metadata = encodeMetadata(info.MetaData)
 		return s, nil
 	}
 	return s, s.decodeOurs(ours)
+}
+
+// takeKnown takes tusd's part and ours out of fields. A name that differs from one of these only by case is dropped: readers
+// of JSON would not agree on which of the two counts.
+func takeKnown(fields map[string]json.RawMessage) (info tusdInfo, ours json.RawMessage, err error) {
+	names := []string{sluiceKey, "ID", "Size", "SizeIsDeferred", "Offset", "MetaData", "IsPartial", "IsFinal", "PartialUploads"}
+	known := make(map[string]json.RawMessage, len(names))
+	for key, raw := range fields {
+		i := slices.IndexFunc(names, func(name string) bool { return strings.EqualFold(name, key) })
+		if i < 0 {
+			continue
+		}
+		delete(fields, key)
+		if names[i] == key {
+			known[key] = raw
+		}
+	}
+	ours = known[sluiceKey]
+	raw, err := json.Marshal(known)
+	if err != nil {
+		return info, nil, err
+	}
+	return info, ours, json.Unmarshal(raw, &info)
 }
 
 func (s *stored) decodeOurs(raw []byte) error {

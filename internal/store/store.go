@@ -78,11 +78,12 @@ type Store interface {
 	// sees none of it or all of it. A ready upload is left alone.
 	Publish(id upload.ID, mediaType string, variants []upload.VariantFile) (upload.Record, error)
 
-	// Reject settles an upload as rejected and removes its bytes.
+	// Reject settles an upload as rejected and removes its bytes; its offset is 0 then. A chunk that flows meanwhile ends
+	// with [upload.ErrGone]. A rejected upload keeps its first reason; a ready one cannot be rejected.
 	Reject(id upload.ID, why *upload.Rejection) (upload.Record, error)
 
 	// Received calls do for every upload that is received and neither ready nor rejected, until do returns false. It is
-	// how processing that a crash cut short is found again.
+	// how processing that a crash cut short is found again: one whose last byte was stored before a crash is received.
 	Received(ctx context.Context, do func(upload.Record) bool) error
 
 	// Check tells whether the store can take bytes now: nil, or why not.

@@ -1,0 +1,233 @@
+// Package faultfs puts faults in front of a durable.FS, for tests: [New] wraps one, [FS.Fail] says which operation fails and
+// how. What it does not do: forget bytes that were not synced.
+package faultfs
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"sync"
+
+	"sluice/internal/durable"
+)
+
+// ErrInjected is the failure that [FS.FailAt] injects.
+var ErrInjected = errors.New("injected fault")
+
+// How an operation fails.
+type How int
+
+const (
+	// Refused: nothing is done. Of a write, the first half is.
+	Refused How = iota
+	// Unsaid: it is done, and reported as failed.
+	Unsaid
+	// Fatal: as Refused, and so is everything after it. This is how a process that dies looks to its disk.
+	Fatal
+
+	after // the death: nothing at all is done
+)
+
+func (h How) String() string { return [...]string{"refused", "unsaid", "fatal", "after"}[h] }
+
+// Op is one call of an operation.
+type Op struct {
+	Number int    // counted from 1, since the last Fail
+	Name   string // of the method; those of a file begin with "File."
+	Path   string // the file, as it was opened
+}
+
+func (o Op) String() string { return fmt.Sprintf("%d: %s %s", o.Number, o.Name, o.Path) }
+
+// FS is a durable.FS with faults. All methods may be called concurrently.
+type FS struct {
+	// Blind files allocate nothing, so that durable.ReportsHoles says no. Set it before use.
+	Blind bool
+
+	under durable.FS
+
+	mu   sync.Mutex // guards what follows
+	plan func(Op) (error, How)
+	ops  []Op
+	dead error
+}
+
+// New returns under with no faults yet.
+func New(under durable.FS) *FS { return &FS{under: under} }
+
+// Fail has plan decide, from now on, which operations fail: those for which it returns an error. nil lets all pass. Counting
+// begins anew.
+func (f *FS) Fail(plan func(Op) (error, How)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.plan, f.ops, f.dead = plan, nil, nil
+}
+
+// FailAt has the k-th operation from now on fail with [ErrInjected].
+func (f *FS) FailAt(k int, how How) {
+	f.Fail(func(op Op) (error, How) {
+		if op.Number != k {
+			return nil, how
+		}
+		return fmt.Errorf("%w at %s", ErrInjected, op), how
+	})
+}
+
+// Ops returns the operations since the last Fail.
+func (f *FS) Ops() []Op {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]Op(nil), f.ops...)
+}
+
+// decide counts an operation and tells whether, and how, it fails.
+func (f *FS) decide(name, file string) (error, How) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	op := Op{len(f.ops) + 1, name, file}
+	f.ops = append(f.ops, op)
+	if f.dead != nil {
+		return f.dead, after
+	}
+	if f.plan == nil {
+		return nil, Refused
+	}
+	err, how := f.plan(op)
+	if err != nil && how == Fatal {
+		f.dead = err
+	}
+	return err, how
+}
+
+// run does an operation, or fails it.
+func (f *FS) run(name, file string, do func() error) error {
+	err, how := f.decide(name, file)
+	if err == nil {
+		return do()
+	}
+	if how == Unsaid {
+		err = errors.Join(err, do())
+	}
+	return err
+}
+
+// get is run for an operation that returns something.
+func get[T any](f *FS, name, file string, do func() (T, error)) (result T, err error) {
+	err = f.run(name, file, func() (err error) {
+		result, err = do()
+		return err
+	})
+	return result, err
+}
+
+func (f *FS) Open(name string) (durable.Reader, error) {
+	return get(f, "Open", name, func() (durable.Reader, error) { return f.under.Open(name) })
+}
+
+func (f *FS) OpenFile(name string, flag int) (durable.File, error) {
+	label := "OpenFile"
+	if flag&os.O_CREATE != 0 {
+		label = "Create"
+	}
+	return get(f, label, name, func() (durable.File, error) {
+		file, err := f.under.OpenFile(name, flag)
+		if err != nil {
+			return nil, err
+		}
+		return &File{f, name, file}, nil
+	})
+}
+
+func (f *FS) ReadFile(name string) ([]byte, error) {
+	return get(f, "ReadFile", name, func() ([]byte, error) { return f.under.ReadFile(name) })
+}
+
+func (f *FS) Mkdir(name string) error {
+	return f.run("Mkdir", name, func() error { return f.under.Mkdir(name) })
+}
+
+func (f *FS) Remove(name string) error {
+	return f.run("Remove", name, func() error { return f.under.Remove(name) })
+}
+
+func (f *FS) Rename(oldName, newName string) error {
+	return f.run("Rename", newName, func() error { return f.under.Rename(oldName, newName) })
+}
+
+func (f *FS) Stat(name string) (fs.FileInfo, error) {
+	return get(f, "Stat", name, func() (fs.FileInfo, error) { return f.under.Stat(name) })
+}
+
+func (f *FS) ReadDir(name string) ([]fs.DirEntry, error) {
+	return get(f, "ReadDir", name, func() ([]fs.DirEntry, error) { return f.under.ReadDir(name) })
+}
+
+func (f *FS) SyncDir(name string) error {
+	return f.run("SyncDir", name, func() error { return f.under.SyncDir(name) })
+}
+
+func (f *FS) Flush() error         { return f.run("Flush", "", f.under.Flush) }
+func (f *FS) Free() (int64, error) { return get(f, "Free", "", f.under.Free) }
+
+// File is a file of an [FS].
+type File struct {
+	fs    *FS
+	name  string
+	under durable.File
+}
+
+func (f *File) run(name string, do func() error) error { return f.fs.run("File."+name, f.name, do) }
+
+func (f *File) ReadAt(p []byte, off int64) (int, error) {
+	return get(f.fs, "File.ReadAt", f.name, func() (int, error) { return f.under.ReadAt(p, off) })
+}
+
+func (f *File) WriteAt(p []byte, off int64) (int, error) {
+	err, how := f.fs.decide("File.WriteAt", f.name)
+	switch {
+	case err == nil:
+		return f.under.WriteAt(p, off)
+	case how == after:
+		return 0, err
+	case how != Unsaid:
+		p = p[:len(p)/2]
+	}
+	n, writeErr := f.under.WriteAt(p, off)
+	return n, errors.Join(err, writeErr)
+}
+
+// Close closes the file in any case.
+func (f *File) Close() error {
+	err, _ := f.fs.decide("File.Close", f.name)
+	return errors.Join(err, f.under.Close())
+}
+
+func (f *File) Truncate(size int64) error {
+	return f.run("Truncate", func() error { return f.under.Truncate(size) })
+}
+
+func (f *File) Stat() (fs.FileInfo, error) {
+	return get(f.fs, "File.Stat", f.name, f.under.Stat)
+}
+
+func (f *File) Datasync() error { return f.run("Datasync", f.under.Datasync) }
+
+// Writeback passes: it is a hint.
+func (f *File) Writeback(off, n int64) { f.under.Writeback(off, n) }
+
+func (f *File) FirstHole() (int64, error) {
+	return get(f.fs, "File.FirstHole", f.name, f.under.FirstHole)
+}
+
+// Allocate passes where the file underneath can, unless the FS is blind.
+func (f *File) Allocate(off, n int64) error {
+	if a, ok := f.under.(durable.Allocator); ok && !f.fs.Blind {
+		return a.Allocate(off, n)
+	}
+	return errors.ErrUnsupported
+}
+
+// Base is the last element of the op's file, for plans that go by it.
+func (o Op) Base() string { return path.Base(o.Path) }

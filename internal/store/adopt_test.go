@@ -1,0 +1,127 @@
+package store_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/tus/tusd/v2/pkg/filestore"
+	"github.com/tus/tusd/v2/pkg/handler"
+
+	"sluice/internal/store"
+	"sluice/internal/upload"
+)
+
+// tusdUpload makes an upload with tusd's own store.
+func tusdUpload(t *testing.T, dir string, info handler.FileInfo, data string) {
+	t.Helper()
+	u, err := filestore.New(dir).NewUpload(t.Context(), info)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := u.WriteChunk(t.Context(), 0, strings.NewReader(data)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestUploadsOfTusdAreTakenOver(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		info   handler.FileInfo
+		data   string
+		state  upload.State
+		offset int64
+	}{
+		{"finished", handler.FileInfo{Size: 5}, "whole", upload.Received, 5},
+		{"empty", handler.FileInfo{}, "", upload.Received, 0},
+		{"unfinished", handler.FileInfo{Size: 9}, "part", upload.Receiving, 4},
+		{"deferred", handler.FileInfo{SizeIsDeferred: true}, "part", upload.Receiving, 4},
+		{"partial", handler.FileInfo{Size: 4, IsPartial: true}, "part", upload.Receiving, 4},
+		{"final", handler.FileInfo{Size: 8, IsFinal: true, PartialUploads: []string{"a", "b"}}, "partpart", upload.Received, 8},
+		{"longer than it should be", handler.FileInfo{Size: 4}, "part and more", upload.Received, 4},
+	} {
+		for _, kind := range []struct {
+			name string
+			open func(*testing.T, string, store.Options) *store.File
+		}{{"", openFile}, {", holes not reported", openBlind}} {
+			t.Run(tt.name+kind.name, func(t *testing.T) {
+				dir := t.TempDir()
+				tt.info.ID = "abc"
+				tt.info.MetaData = handler.MetaData{"filename": "x"}
+				tusdUpload(t, dir, tt.info, tt.data)
+				for range 2 { // the second time after a power cut
+					f := kind.open(t, dir, store.Options{Flat: true, Durable: true})
+					rec, err := f.Lookup("abc")
+					if err != nil || rec.State != tt.state || rec.Offset != tt.offset || rec.Profile != "test" || rec.Filename() != "x" || rec.Damaged {
+						t.Errorf("got %+v, %v, want %s at %d", rec, err, tt.state, tt.offset)
+					}
+					if tt.state == upload.Received {
+						reads(t, f, "abc", tt.data[:tt.offset])
+					}
+					found := 0
+					if err := f.Received(t.Context(), func(upload.Record) bool { found++; return true }); err != nil || found != map[upload.State]int{upload.Received: 1}[tt.state] {
+						t.Errorf("%d are found received, %v", found, err)
+					}
+					if err := f.Crash(); err != nil {
+						t.Fatal(err)
+					}
+					setMark(t, dir, otherBoot)
+				}
+			})
+		}
+	}
+}
+
+func reads(t *testing.T, f *store.File, id upload.ID, want string) {
+	t.Helper()
+	file, _, err := f.Open(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(file)
+	if err = errors.Join(err, file.Close()); err != nil || string(got) != want {
+		t.Errorf("got %q, %v, want %q", got, err, want)
+	}
+}
+
+func TestUploadsOfTusdAreJudgedAndPublished(t *testing.T) {
+	dir := t.TempDir()
+	for _, id := range []string{"good", "bad"} {
+		tusdUpload(t, dir, handler.FileInfo{ID: id, Size: int64(len(id))}, id)
+	}
+	f := openFile(t, dir, store.Options{Flat: true, Judge: func(head []byte) (string, error) {
+		if bytes.Equal(head, []byte("bad")) {
+			return "", unwanted
+		}
+		return "image/png", nil
+	}})
+	defer f.Close()
+	if rec, err := f.Publish("good", "", nil); err != nil || rec.State != upload.Ready || rec.MediaType != "image/png" {
+		t.Errorf("got %+v, %v, want ready", rec, err)
+	}
+	if rec, err := f.Publish("bad", "", nil); !errors.Is(err, unwanted) || rec.State != upload.Rejected {
+		t.Errorf("got %+v, %v, want rejected", rec, err)
+	}
+}
+
+func TestAFileThatSomebodyElseChangedIsMeasuredAgain(t *testing.T) {
+	for name, change := range map[string]func(name string) error{
+		"shortened": func(name string) error { return os.Truncate(name, 3) },
+		"removed":   os.Remove,
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, true, false)
+			r.must(r.create())
+			r.must(r.write(0, half))
+			r.must(change(filepath.Join(r.dir, string(victim))))
+			if n, err := r.s.WriteChunk(victim, half, bytes.NewReader(whole[half:])); n != 0 || err == nil {
+				t.Errorf("got %d, %v, want 0 and an error", n, err)
+			}
+			r.resumes(whole)
+		})
+	}
+}

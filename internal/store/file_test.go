@@ -1,0 +1,118 @@
+package store_test
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"sluice/internal/durable"
+	"sluice/internal/durable/faultfs"
+	"sluice/internal/store"
+	"sluice/internal/store/storetest"
+	"sluice/internal/upload"
+)
+
+func TestFileKeepsTheContract(t *testing.T) {
+	for _, kind := range []struct {
+		name  string
+		o     store.Options
+		blind bool
+	}{
+		{"flat, durable", store.Options{Flat: true, Durable: true}, false},
+		{"fanned out, not durable", store.Options{}, false},
+		{"fanned out, durable, holes not reported", store.Options{Durable: true}, true},
+	} {
+		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
+			storetest.Run(t, func(t *testing.T) storetest.Harness {
+				if kind.blind {
+					return harness(t.TempDir(), kind.o, openBlind)
+				}
+				return harness(t.TempDir(), kind.o, openFile)
+			})
+		})
+	}
+}
+
+// harness is a directory on the real file system, on which open opens stores.
+func harness(dir string, o store.Options, open func(*testing.T, string, store.Options) *store.File) storetest.Harness {
+	return storetest.Harness{
+		Open: func(t *testing.T, s storetest.Setup) store.Store {
+			t.Helper()
+			o.Judge, o.Variants, o.Reserve = s.Judge, s.Variants, s.Reserve
+			return open(t, dir, o)
+		},
+		Close: func(t *testing.T, s store.Store) {
+			t.Helper()
+			if err := s.(*store.File).Close(); err != nil {
+				t.Fatal(err)
+			}
+		},
+		Crash: func(t *testing.T, s store.Store) {
+			t.Helper()
+			if err := s.(*store.File).Crash(); err != nil {
+				t.Fatal(err)
+			}
+		},
+		Tear: func(t *testing.T, id upload.ID) {
+			t.Helper()
+			for _, name := range namesOf(t, dir, id) {
+				if strings.HasSuffix(name, ".info") {
+					if err := os.Truncate(name, 10); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		},
+		Left: func(t *testing.T, id upload.ID) []string { return namesOf(t, dir, id) },
+	}
+}
+
+// openBlind opens a store in dir as on a file system that does not report holes.
+func openBlind(t *testing.T, dir string, o store.Options) *store.File {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Join(dir, ".sluice"), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	root, err := durable.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	blind := faultfs.New(root)
+	blind.Blind = true
+	o.Profile, o.Metrics, o.Logger = "test", store.NewMetrics(), quiet
+	f, err := store.OpenOn(blind, o, root.Close)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// openFile opens a store in dir, with whatever o leaves out made good.
+func openFile(t *testing.T, dir string, o store.Options) *store.File {
+	t.Helper()
+	o.Dir, o.Profile, o.Metrics, o.Logger = dir, "test", store.NewMetrics(), quiet
+	f, err := store.Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// namesOf finds the files of id.
+func namesOf(t *testing.T, dir string, id upload.ID) (names []string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		base, _, _ := strings.Cut(filepath.Base(name), ".")
+		if err == nil && !d.IsDir() && base == string(id) {
+			names = append(names, name)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
