@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // ErrHeld: another process holds the directory.
@@ -42,7 +43,10 @@ func ReportsHoles(fsys FS, name string) (bool, error) {
 
 func reportsHoles(f File) (bool, error) {
 	const block = 1 << 20 // larger than any file system's unit of allocation
-	if err := allocate(f, block, block); err != nil {
+	switch err := allocate(f, block, block); {
+	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
+		return false, err
+	case err != nil:
 		return false, nil // cannot make unwritten space to try with
 	}
 	if _, err := f.WriteAt(make([]byte, block), 0); err != nil {

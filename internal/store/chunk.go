@@ -31,47 +31,50 @@ const (
 
 // buffers are the memory that uploads pass through.
 type buffers struct {
-	small, large sync.Pool
+	small, large sync.Pool     // of *[]byte
 	largeLeft    chan struct{} // a token for each large buffer in use
 }
 
 func newBuffers() *buffers {
-	return &buffers{
-		small:     sync.Pool{New: func() any { return make([]byte, smallBuffer) }},
-		large:     sync.Pool{New: func() any { return make([]byte, largeBuffer) }},
-		largeLeft: make(chan struct{}, maxLargeBuffers),
+	of := func(size int) sync.Pool {
+		return sync.Pool{New: func() any { buf := make([]byte, size); return &buf }}
 	}
+	return &buffers{small: of(smallBuffer), large: of(largeBuffer), largeLeft: make(chan struct{}, maxLargeBuffers)}
 }
 
+// get returns a small buffer.
+func (b *buffers) get() *[]byte { return b.small.Get().(*[]byte) }
+
 // grow exchanges a small buffer for a large one if there is one left.
-func (b *buffers) grow(buf []byte) []byte {
-	if len(buf) == largeBuffer {
+func (b *buffers) grow(buf *[]byte) *[]byte {
+	if len(*buf) == largeBuffer {
 		return buf
 	}
 	select {
 	case b.largeLeft <- struct{}{}:
-		b.small.Put(buf) //nolint:staticcheck // a slice header a chunk is cheap
-		return b.large.Get().([]byte)
+		b.small.Put(buf)
+		return b.large.Get().(*[]byte)
 	default:
 		return buf
 	}
 }
 
-func (b *buffers) shrink(buf []byte) []byte {
-	if len(buf) == smallBuffer {
+// shrink exchanges a large buffer for a small one.
+func (b *buffers) shrink(buf *[]byte) *[]byte {
+	if len(*buf) == smallBuffer {
 		return buf
 	}
 	b.put(buf)
-	return b.small.Get().([]byte)
+	return b.get()
 }
 
-func (b *buffers) put(buf []byte) {
-	if len(buf) == largeBuffer {
-		b.large.Put(buf) //nolint:staticcheck // as above
+func (b *buffers) put(buf *[]byte) {
+	if len(*buf) == largeBuffer {
+		b.large.Put(buf)
 		<-b.largeLeft
 		return
 	}
-	b.small.Put(buf) //nolint:staticcheck // as above
+	b.small.Put(buf)
 }
 
 // WriteChunk implements [Store].
@@ -158,18 +161,18 @@ func (c *chunk) open() (err error) {
 // copy moves src into the file until src ends.
 func (c *chunk) copy(src io.Reader) error {
 	pool := c.f.buffers
-	buf := pool.small.Get().([]byte)
+	buf := pool.get()
 	defer func() { pool.put(buf) }()
 	for {
 		if err := c.judge(); err != nil {
 			return err
 		}
-		room := c.room(len(buf))
+		room := c.room(len(*buf))
 		if room == 0 {
 			return expectEnd(src)
 		}
-		n, speed, srcErr := fill(src, buf[:room])
-		if err := c.write(buf[:n]); err != nil {
+		n, speed, srcErr := fill(src, (*buf)[:room])
+		if err := c.write((*buf)[:n]); err != nil {
 			return err
 		}
 		switch {
@@ -179,7 +182,7 @@ func (c *chunk) copy(src io.Reader) error {
 			return srcErr // nobody judges bytes that are taken back
 		case srcErr != nil:
 			return errors.Join(srcErr, c.judge())
-		case speed == fast && room == len(buf):
+		case speed == fast && room == len(*buf):
 			buf = pool.grow(buf)
 		case speed == slow:
 			buf = pool.shrink(buf)

@@ -74,7 +74,7 @@ func (r *rig) crash(power bool) {
 	r.Helper()
 	r.root.Close()
 	if power {
-		setMark(r.T, r.dir, `{"format":1,"boot":"other","clean":false}`)
+		setMark(r.T, r.dir, otherBoot)
 	}
 	r.open()
 }

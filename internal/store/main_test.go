@@ -1,7 +1,9 @@
 package store_test
 
 import (
+	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -34,7 +36,11 @@ func TestMain(m *testing.M) {
 // setMark writes what the store in dir is to find out about its last stop.
 func setMark(t *testing.T, dir, mark string) {
 	t.Helper()
-	if err := os.WriteFile(filepath.Join(dir, ".sluice", "mark.json"), []byte(mark), 0o600); err != nil {
+	own := filepath.Join(dir, ".sluice")
+	if err := os.WriteFile(filepath.Join(own, "mark.json"), []byte(mark), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(own, "clean")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
 	}
 }

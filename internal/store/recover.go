@@ -1,119 +1,15 @@
 package store
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"slices"
 	"strings"
 	"syscall"
 
-	"sluice/internal/durable"
 	"sluice/internal/upload"
 )
-
-// formatVersion is of the layout in a store's directory. A higher one was written by a later Sluice: not to be touched. This
-// version reads tusd's layout and its own.
-const formatVersion = 1
-
-const (
-	lockFile  = "lock"
-	markFile  = "mark.json"
-	probeFile = "probe"
-)
-
-// mark is what a store remembers about its directory from one start to the next.
-type mark struct {
-	Format int    `json:"format"`
-	Boot   string `json:"boot"`  // the kernel's boot in which the directory was last written to
-	Clean  bool   `json:"clean"` // everything was flushed to disk after the last write
-}
-
-// Open opens the store in o.Dir, alone: a directory that another process holds is durable.ErrHeld. It tries the file
-// system, repairs what a crash or a power cut left, and then is ready. Close it when nobody uses it any more.
-func Open(o Options) (*File, error) {
-	held, err := durable.Hold(path.Join(o.Dir, ownDir), lockFile)
-	if err != nil {
-		return nil, err
-	}
-	root, err := durable.OpenRoot(o.Dir)
-	if err != nil {
-		return nil, errors.Join(err, held.Close())
-	}
-	f := newFile(root, o)
-	f.release = func() error { return errors.Join(root.Close(), held.Close()) }
-	if err := f.start(); err != nil {
-		return nil, errors.Join(fmt.Errorf("store: open %s: %w", o.Dir, err), f.release())
-	}
-	return f, nil
-}
-
-func newFile(fsys durable.FS, o Options) *File {
-	return &File{
-		Locks: o.Metrics.newLocks(), fs: fsys, profile: o.Profile, flat: o.Flat, variants: o.Variants, durable: o.Durable,
-		reserve: o.Reserve, judge: o.Judge, metrics: o.Metrics, log: o.Logger, buffers: newBuffers(),
-		entries: make(map[upload.ID]*entry),
-	}
-}
-
-func (f *File) start() error {
-	last, err := f.readMark()
-	if err != nil {
-		return err
-	}
-	if f.holes, err = durable.ReportsHoles(f.fs, path.Join(ownDir, probeFile)); err != nil {
-		return fmt.Errorf("trying the file system: %w", err)
-	}
-	boot := durable.BootID()
-	powerCut := !last.Clean && last.Format != 0 && (boot == "" || boot != last.Boot)
-	if powerCut {
-		f.log.Warn("another boot without a clean stop: checking every upload", "profile", f.profile)
-	}
-	if err := f.repair(powerCut); err != nil {
-		return err
-	}
-	return f.writeMark(mark{Format: formatVersion, Boot: boot})
-}
-
-// Close marks the directory as cleanly left and lets go of it.
-func (f *File) Close() error {
-	err := f.fs.Flush()
-	if err == nil {
-		err = f.writeMark(mark{Format: formatVersion, Boot: durable.BootID(), Clean: true})
-	}
-	if errors.Is(err, errors.ErrUnsupported) {
-		err = nil // no mark: the next boot checks
-	}
-	return errors.Join(err, f.release())
-}
-
-// readMark returns the zero mark for a directory that is new, or tusd's.
-func (f *File) readMark() (m mark, err error) {
-	raw, err := f.fs.ReadFile(path.Join(ownDir, markFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return m, nil
-	}
-	if err != nil {
-		return m, err
-	}
-	if err := json.Unmarshal(raw, &m); err != nil {
-		return mark{Format: formatVersion}, nil // torn: as after a power cut
-	}
-	if m.Format > formatVersion {
-		return m, fmt.Errorf("it has format %d, written by a later version; this one knows %d", m.Format, formatVersion)
-	}
-	return m, nil
-}
-
-func (f *File) writeMark(m mark) error {
-	raw, err := json.Marshal(m)
-	if err != nil {
-		return err
-	}
-	return durable.WriteFile(f.fs, path.Join(ownDir, markFile), raw, true)
-}
 
 // repair finishes what a crash cut short: files half written go, removals are completed, and after a power cut every
 // upload's bytes are cut where they are no longer provably right.

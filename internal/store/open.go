@@ -1,0 +1,168 @@
+package store
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+
+	"sluice/internal/durable"
+	"sluice/internal/upload"
+)
+
+// formatVersion is of the layout in a store's directory. A higher one was written by a later Sluice: not to be touched. This
+// version reads tusd's layout and its own.
+const formatVersion = 1
+
+// What a store keeps about its directory, in ownDir.
+const (
+	lockFile  = "lock"      // held by the process
+	markFile  = "mark.json" // see mark
+	cleanFile = "clean"     // there exactly while the directory is as a clean stop left it: everything flushed
+	probeFile = "probe"     // made and removed
+)
+
+// mark is what a store remembers from one start to the next.
+type mark struct {
+	Format int    `json:"format"`
+	Boot   string `json:"boot"`  // the kernel's boot in which the directory was last written to
+	Holes  bool   `json:"holes"` // see [durable.ReportsHoles]
+}
+
+// Open opens the store in o.Dir, alone: a directory that another process holds is durable.ErrHeld. It tries the file
+// system, repairs what a crash or a power cut left, and then is ready, also on a full disk. Close it when nobody uses it any
+// more.
+func Open(o Options) (*File, error) {
+	held, err := durable.Hold(path.Join(o.Dir, ownDir), lockFile)
+	if err != nil {
+		return nil, err
+	}
+	root, err := durable.OpenRoot(o.Dir)
+	if err != nil {
+		return nil, errors.Join(err, held.Close())
+	}
+	f := newFile(root, o)
+	f.release = func() error { return errors.Join(root.Close(), held.Close()) }
+	if err := f.start(); err != nil {
+		return nil, errors.Join(fmt.Errorf("store: open %s: %w", o.Dir, err), f.release())
+	}
+	return f, nil
+}
+
+func newFile(fsys durable.FS, o Options) *File {
+	return &File{
+		Locks: o.Metrics.newLocks(), fs: fsys, profile: o.Profile, flat: o.Flat, variants: o.Variants, durable: o.Durable,
+		reserve: o.Reserve, judge: o.Judge, metrics: o.Metrics, log: o.Logger, buffers: newBuffers(),
+		entries: make(map[upload.ID]*entry),
+	}
+}
+
+func (f *File) start() error {
+	last, err := f.readMark()
+	if err != nil {
+		return err
+	}
+	clean, err := f.takeClean()
+	if err != nil {
+		return err
+	}
+	if f.holes, err = f.probe(last); err != nil {
+		return fmt.Errorf("trying the file system: %w", err)
+	}
+	now := mark{Format: formatVersion, Boot: durable.BootID(), Holes: f.holes}
+	powerCut := !clean && last.Format != 0 && (now.Boot == "" || now.Boot != last.Boot)
+	if powerCut {
+		f.log.Warn("another boot without a clean stop: checking every upload", "profile", f.profile)
+	}
+	if err := f.repair(powerCut); err != nil {
+		return err
+	}
+	return f.writeMark(last, now)
+}
+
+// takeClean tells whether the last stop was clean, and takes that back, durably, before anything is written.
+func (f *File) takeClean() (bool, error) {
+	err := f.fs.Remove(path.Join(ownDir, cleanFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, f.fs.SyncDir(ownDir)
+}
+
+// probe tries the file system. On a full disk, where it cannot, the last try counts.
+func (f *File) probe(last mark) (bool, error) {
+	holes, err := durable.ReportsHoles(f.fs, path.Join(ownDir, probeFile))
+	if errors.Is(diskError(err), upload.ErrInsufficientStorage) && last.Format != 0 {
+		f.log.Warn("the disk is full", "profile", f.profile)
+		return last.Holes, nil
+	}
+	return holes, err
+}
+
+// Close marks the directory as cleanly left and lets go of it. Without the mark, for which a disk may be too full, the next
+// boot checks every upload.
+func (f *File) Close() error {
+	err := f.leaveClean()
+	if errors.Is(diskError(err), upload.ErrInsufficientStorage) {
+		f.log.Warn("not marked as cleanly left", "profile", f.profile, "err", err)
+		err = nil
+	}
+	if errors.Is(err, errors.ErrUnsupported) {
+		err = nil
+	}
+	return errors.Join(err, f.release())
+}
+
+func (f *File) leaveClean() error {
+	if err := f.fs.Flush(); err != nil {
+		return err
+	}
+	file, err := f.fs.OpenFile(path.Join(ownDir, cleanFile), os.O_WRONLY|os.O_CREATE)
+	if err != nil {
+		return err
+	}
+	if err := file.Close(); err != nil {
+		return err
+	}
+	return f.fs.SyncDir(ownDir)
+}
+
+// readMark returns the zero mark for a directory that is new, or tusd's.
+func (f *File) readMark() (m mark, err error) {
+	raw, err := f.fs.ReadFile(path.Join(ownDir, markFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return m, nil
+	}
+	if err != nil {
+		return m, err
+	}
+	if err := json.Unmarshal(raw, &m); err != nil {
+		return mark{Format: formatVersion}, nil // torn: as after a power cut
+	}
+	if m.Format > formatVersion {
+		return m, fmt.Errorf("it has format %d, written by a later version; this one knows %d", m.Format, formatVersion)
+	}
+	return m, nil
+}
+
+// writeMark puts now in the place of last. A full disk may keep an older mark: it names another boot, or none, so the next
+// start checks what it need not.
+func (f *File) writeMark(last, now mark) error {
+	if now == last {
+		return nil
+	}
+	raw, err := json.Marshal(now)
+	if err != nil {
+		return err
+	}
+	err = durable.WriteFile(f.fs, path.Join(ownDir, markFile), raw, true)
+	if errors.Is(diskError(err), upload.ErrInsufficientStorage) && last.Format != 0 {
+		return nil
+	}
+	return err
+}
