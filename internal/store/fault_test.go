@@ -247,13 +247,13 @@ func (r *rig) toTheEnd(when string) {
 }
 
 // onPath fails operations by their name and the end of their file's, the first times.
-func onPath(name, suffix string, err error, times int) func(faultfs.Op) (error, faultfs.How) {
-	return func(op faultfs.Op) (error, faultfs.How) {
+func onPath(name, suffix string, err error, times int) func(faultfs.Op) (faultfs.How, error) {
+	return func(op faultfs.Op) (faultfs.How, error) {
 		if op.Name != name || !strings.HasSuffix(op.Path, suffix) || times == 0 {
-			return nil, faultfs.Refused
+			return faultfs.Refused, nil
 		}
 		times--
-		return err, faultfs.Refused
+		return faultfs.Refused, err
 	}
 }
 
@@ -265,14 +265,14 @@ func TestAFailedSyncFallsBackToTheLastGoodOne(t *testing.T) {
 			r := newRig(t, true, false)
 			r.must(r.s.Create(upload.Record{ID: victim, Length: int64(len(data))}))
 			good := syncs
-			r.fs.Fail(func(op faultfs.Op) (error, faultfs.How) {
+			r.fs.Fail(func(op faultfs.Op) (faultfs.How, error) {
 				if op.Name != "File.Datasync" {
-					return nil, faultfs.Refused
+					return faultfs.Refused, nil
 				}
 				if good--; good >= 0 {
-					return nil, faultfs.Refused
+					return faultfs.Refused, nil
 				}
-				return syscall.EIO, faultfs.Refused
+				return faultfs.Refused, syscall.EIO
 			})
 			n, err := r.s.WriteChunk(victim, 0, bytes.NewReader(data))
 			if !errors.Is(err, syscall.EIO) {
@@ -392,11 +392,11 @@ func TestAFullDiskKeepsWhatItTookAndResumes(t *testing.T) {
 			t.Run(fmt.Sprintf("%v, durable %t", full, isDurable), func(t *testing.T) {
 				r := newRig(t, isDurable, false)
 				r.must(r.create())
-				r.fs.Fail(func(op faultfs.Op) (error, faultfs.How) { // the head is taken, of the next write one half
+				r.fs.Fail(func(op faultfs.Op) (faultfs.How, error) { // the head is taken, of the next write one half
 					if op.Name == "File.WriteAt" && op.Number > 3 {
-						return full, faultfs.Refused
+						return faultfs.Refused, full
 					}
-					return nil, faultfs.Refused
+					return faultfs.Refused, nil
 				})
 				n, err := r.s.WriteChunk(victim, 0, bytes.NewReader(whole))
 				if !errors.Is(err, upload.ErrInsufficientStorage) {

@@ -49,7 +49,7 @@ type FS struct {
 	under durable.FS
 
 	mu   sync.Mutex // guards what follows
-	plan func(Op) (error, How)
+	plan func(Op) (How, error)
 	ops  []Op
 	dead error
 }
@@ -59,7 +59,7 @@ func New(under durable.FS) *FS { return &FS{under: under} }
 
 // Fail has plan decide, from now on, which operations fail: those for which it returns an error. nil lets all pass. Counting
 // begins anew.
-func (f *FS) Fail(plan func(Op) (error, How)) {
+func (f *FS) Fail(plan func(Op) (How, error)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.plan, f.ops, f.dead = plan, nil, nil
@@ -67,11 +67,11 @@ func (f *FS) Fail(plan func(Op) (error, How)) {
 
 // FailAt has the k-th operation from now on fail with [ErrInjected].
 func (f *FS) FailAt(k int, how How) {
-	f.Fail(func(op Op) (error, How) {
+	f.Fail(func(op Op) (How, error) {
 		if op.Number != k {
-			return nil, how
+			return how, nil
 		}
-		return fmt.Errorf("%w at %s", ErrInjected, op), how
+		return how, fmt.Errorf("%w at %s", ErrInjected, op)
 	})
 }
 
@@ -83,27 +83,27 @@ func (f *FS) Ops() []Op {
 }
 
 // decide counts an operation and tells whether, and how, it fails.
-func (f *FS) decide(name, file string) (error, How) {
+func (f *FS) decide(name, file string) (How, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	op := Op{len(f.ops) + 1, name, file}
 	f.ops = append(f.ops, op)
 	if f.dead != nil {
-		return f.dead, after
+		return after, f.dead
 	}
 	if f.plan == nil {
-		return nil, Refused
+		return Refused, nil
 	}
-	err, how := f.plan(op)
+	how, err := f.plan(op)
 	if err != nil && how == Fatal {
 		f.dead = err
 	}
-	return err, how
+	return how, err
 }
 
 // run does an operation, or fails it.
 func (f *FS) run(name, file string, do func() error) error {
-	err, how := f.decide(name, file)
+	how, err := f.decide(name, file)
 	if err == nil {
 		return do()
 	}
@@ -185,7 +185,7 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 }
 
 func (f *File) WriteAt(p []byte, off int64) (int, error) {
-	err, how := f.fs.decide("File.WriteAt", f.name)
+	how, err := f.fs.decide("File.WriteAt", f.name)
 	switch {
 	case err == nil:
 		return f.under.WriteAt(p, off)
