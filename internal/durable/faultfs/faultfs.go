@@ -200,7 +200,7 @@ func (f *File) WriteAt(p []byte, off int64) (int, error) {
 
 // Close closes the file in any case.
 func (f *File) Close() error {
-	err, _ := f.fs.decide("File.Close", f.name)
+	_, err := f.fs.decide("File.Close", f.name)
 	return errors.Join(err, f.under.Close())
 }
 
