@@ -282,7 +282,7 @@ func (c *chunk) judge() error {
 		return err // rejected while it flowed
 	}
 	c.e.pos = c.pos
-	return c.f.judgeStored(c.e)
+	return c.f.judgeHead(c.e, c.file)
 }
 
 // sync makes everything written so far durable, and tells.

@@ -419,8 +419,7 @@ func (f *File) prove(e *entry) error {
 	return nil
 }
 
-// judgeStored has the judge look at the head of e, if that was not done before, and settles a rejection. The verdict is told
-// only once it is recorded.
+// judgeStored is judgeHead on the stored bytes of e, if that was not done before.
 func (f *File) judgeStored(e *entry) error {
 	if f.judge == nil || e.judged {
 		return nil
@@ -430,8 +429,14 @@ func (f *File) judgeStored(e *entry) error {
 		return fmt.Errorf("store: open %s: %w", e.id, err)
 	}
 	defer file.Close()
+	return f.judgeHead(e, file)
+}
+
+// judgeHead has the judge look at the head of e, which is in content, and settles a rejection. The verdict is told only once
+// it is recorded.
+func (f *File) judgeHead(e *entry, content io.ReaderAt) error {
 	head := make([]byte, min(e.pos, upload.HeadBytes))
-	if _, err := file.ReadAt(head, 0); err != nil {
+	if _, err := content.ReadAt(head, 0); err != nil {
 		return fmt.Errorf("store: read head of %s: %w", e.id, err)
 	}
 	mediaType, err := f.judge(head)

@@ -17,7 +17,7 @@ const root = path.resolve(import.meta.dirname, '../..');
 export const MiB = 1 << 20;
 
 // patience bounds every wait for a condition. It is never waited out when all is well, and long enough for a busy machine.
-export const patience = 20_000;
+export const patience = 30_000;
 
 let scratch;
 
@@ -47,6 +47,7 @@ async function serverBinary() {
 // data, as after a crash.
 export class Server {
   #process = null;
+  #killed = false; // by us: any other end is told, with what the server had to say
   #port = 0;
   #log = '';
 
@@ -63,6 +64,7 @@ export class Server {
 
   async start() {
     const args = ['--listen', `127.0.0.1:${this.#port}`, '--private-listen', '127.0.0.1:0', '--data', this.data];
+    this.#killed = false;
     const child = this.#process = spawn(await serverBinary(), args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#port = await new Promise((resolve, reject) => {
       let out = '';
@@ -78,7 +80,7 @@ export class Server {
       child.on('error', (err) => settle(reject, err));
       child.on('exit', (code, signal) => {
         settle(reject, new Error(`the server ended with ${code ?? signal}:\n${this.#log}`));
-        if (signal !== 'SIGKILL') console.error(`the server ended by itself with ${code ?? signal}:\n${this.#log}`);
+        if (!this.#killed) console.error(`the server ended by itself with ${code ?? signal}:\n${this.#log}`);
       });
     });
   }
@@ -87,6 +89,7 @@ export class Server {
   async kill() {
     const child = this.#process;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    this.#killed = true;
     const gone = new Promise((resolve) => { child.once('exit', resolve); });
     child.kill('SIGKILL');
     await gone;
@@ -240,7 +243,10 @@ export const card = (page, file) => page.locator('#uploads .card').filter({ hasT
 export const earlierCard = (page, file) => page.locator('#earlier-list .card').filter({ hasText: path.basename(file) });
 
 export async function waitState(locator, state) {
-  await locator.and(locator.page().locator(`[data-state="${state}"]`)).waitFor();
+  await until(`the state ${state}`, async () => {
+    const [now, text] = await locator.evaluate((node) => [node.dataset.state, node.innerText]);
+    return now === state || assert.fail(`${now}: ${text}`);
+  });
 }
 
 // uploadUrl is the address of the newest upload that the page remembers for a file, as the page has it.
