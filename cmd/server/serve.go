@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/net/netutil"
 
 	"sluice/internal/config"
 )
@@ -49,7 +48,7 @@ func serve(ctx context.Context, cfg config.Config, stdout, stderr io.Writer) err
 	servers := []*http.Server{newServer(a.handlers.Public, log), newServer(a.handlers.Private, log)}
 	servers[0].ConnState = countConnections(a.open)
 	failed := make(chan error, len(servers))
-	go func() { failed <- servers[0].Serve(netutil.LimitListener(public, cfg.MaxConnections)) }()
+	go func() { failed <- servers[0].Serve(newLimit(public.(*net.TCPListener), cfg.MaxConnections)) }()
 	go func() { failed <- servers[1].Serve(private) }()
 	announce(cfg, public.Addr(), private.Addr(), stdout, log)
 
