@@ -1,0 +1,204 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"sync"
+	"time"
+
+	"sluice/internal/durable"
+	"sluice/internal/upload"
+)
+
+// maxCached is how many records are kept in memory beyond those in use: at about 1 KiB each, 8 MiB.
+const maxCached = 8192
+
+// entry is an upload in memory.
+type entry struct {
+	id   upload.ID
+	refs int // users now; guarded by File.mu
+
+	mu     sync.Mutex // guards what follows; held for file operations on the record, never while a client is waited for
+	loaded bool
+	gone   bool // removed, or being removed
+	judged bool // the judge has taken the head of the bytes that are stored
+	rec    stored
+	pos    int64 // bytes in the file that are right; rec.Offset and rec.synced never lie above
+}
+
+// acquire returns the entry of id with its mutex held; the caller ends with release. The record is loaded if it was not.
+func (f *File) acquire(id upload.ID) (*entry, error) {
+	e := f.pin(id)
+	e.mu.Lock()
+	var err error
+	switch {
+	case e.gone:
+		err = upload.ErrNotFound
+	case !e.loaded:
+		err = f.load(e)
+	}
+	if err != nil {
+		f.unlockEntry(e)
+		return nil, err
+	}
+	return e, nil
+}
+
+func (f *File) pin(id upload.ID) *entry {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	e := f.entries[id]
+	if e == nil {
+		e = &entry{id: id}
+		f.entries[id] = e
+	}
+	e.refs++
+	return e
+}
+
+// unlockEntry unlocks e and forgets it if it holds nothing worth keeping, or if too much is kept.
+func (f *File) unlockEntry(e *entry) {
+	e.mu.Unlock()
+	f.unpin(e)
+}
+
+func (f *File) unpin(e *entry) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	e.refs--
+	if e.refs > 0 {
+		return
+	}
+	if !e.loaded || e.gone { // nobody else has it, so no need of its mutex
+		delete(f.entries, e.id)
+		return
+	}
+	for id, other := range f.entries { // a map's order is random enough to choose whom to forget
+		if len(f.entries) <= maxCached {
+			return
+		}
+		if other.refs == 0 {
+			delete(f.entries, id)
+		}
+	}
+}
+
+// load reads the record of e and how much of its content is there.
+func (f *File) load(e *entry) error {
+	raw, err := f.fs.ReadFile(f.name(e.id, infoSuffix))
+	if errors.Is(err, fs.ErrNotExist) {
+		return upload.ErrNotFound
+	}
+	if err != nil {
+		return fmt.Errorf("store: read record of %s: %w", e.id, err)
+	}
+	if e.rec, err = decodeRecord(e.id, raw); err != nil {
+		return fmt.Errorf("store: record of %s: %w", e.id, err)
+	}
+	e.rec.Profile = f.profile // tusd's own records name none
+	e.pos, e.judged = e.rec.Offset, e.rec.State.Complete()
+	switch e.rec.State {
+	case upload.Receiving:
+		err = f.measure(e)
+	case upload.Rejected:
+		if err := f.removeContent(e.id, e.rec.Record); err != nil { // a crash came between the verdict and this
+			f.log.Error("bytes of a rejected upload stay", "profile", f.profile, "id", e.id, "err", err)
+		}
+	}
+	e.loaded = err == nil
+	return err
+}
+
+// measure finds out how many bytes of a receiving upload are stored, and makes them durable before anybody is told.
+func (f *File) measure(e *entry) error {
+	file, err := f.openContent(e.id)
+	if err != nil {
+		return fmt.Errorf("store: open %s: %w", e.id, diskError(err))
+	}
+	defer file.Close() // what was written is synced
+	info, err := file.Stat()
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	e.pos = info.Size()
+	if e.rec.Length != upload.Deferred && e.pos > e.rec.Length { // the work of another writer
+		e.pos = e.rec.Length
+		if err := file.Truncate(e.pos); err != nil {
+			return fmt.Errorf("store: cut %s: %w", e.id, err)
+		}
+	}
+	if f.durable && info.Size() > e.rec.synced {
+		if err := f.datasync(file); err != nil {
+			return fmt.Errorf("store: sync %s: %w", e.id, diskError(err))
+		}
+		if err := f.saveSynced(e, e.pos); err != nil {
+			return err
+		}
+	}
+	e.rec.Offset = e.pos
+	if e.pos == e.rec.Length && !e.rec.partial.IsPartial {
+		e.rec.State = upload.Received // a crash, or tusd, ended after the last byte; processing is due
+	}
+	e.rec.MediaType = "" // of bytes that may have been taken back: the judge looks again
+	return nil
+}
+
+// openContent opens the content of id for writing. It is made if it is missing, which a crash in Create leaves.
+func (f *File) openContent(id upload.ID) (durable.File, error) {
+	name := f.name(id, "")
+	file, err := f.fs.OpenFile(name, os.O_RDWR)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return file, err
+	}
+	if file, err = f.fs.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL); err != nil {
+		return nil, err
+	}
+	if f.durable {
+		if err := f.fs.SyncDir(path.Dir(name)); err != nil {
+			return nil, errors.Join(err, file.Close())
+		}
+	}
+	return file, nil
+}
+
+// saveSynced notes that the bytes of e below off are durable: in the record, where the file system could not tell it after a
+// power cut.
+func (f *File) saveSynced(e *entry, off int64) error {
+	before := e.rec.synced
+	e.rec.synced = off
+	if f.holes {
+		return nil
+	}
+	if err := f.save(e); err != nil {
+		e.rec.synced = before
+		return err
+	}
+	return nil
+}
+
+// save writes the record of e, whose mutex is held.
+func (f *File) save(e *entry) error {
+	raw, err := e.rec.encode()
+	if err != nil {
+		return fmt.Errorf("store: encode record of %s: %w", e.id, err)
+	}
+	if err := durable.WriteFile(f.fs, f.name(e.id, infoSuffix), raw, f.durable); err != nil {
+		return fmt.Errorf("store: write record of %s: %w", e.id, diskError(err))
+	}
+	return nil
+}
+
+// change saves what alter does to the record, or leaves it as it was if that fails.
+func (f *File) change(e *entry, alter func(*stored)) error {
+	before := e.rec
+	alter(&e.rec)
+	e.rec.Changed = time.Now().UTC().Truncate(time.Millisecond)
+	if err := f.save(e); err != nil {
+		e.rec = before
+		return err
+	}
+	return nil
+}
