@@ -44,9 +44,12 @@ export async function maxBytes(endpoint) {
   }
 }
 
+// A connection that is dead without saying so would be waited for for minutes.
+const patience = 15_000;
+
 async function send(url, init) {
   try {
-    return await fetch(url, init);
+    return await fetch(url, { ...init, signal: AbortSignal.timeout(patience) });
   } catch {
     throw new Trouble('The server cannot be reached.', 0);
   }

@@ -73,7 +73,8 @@ export class Buttons {
       button.remove();
       this.#slots.delete(slot);
     }
-    for (const { slot, label, run, kind = '' } of wanted) {
+    let next = null; // a button that is in its place is not moved: that would take its focus, or the click on it
+    for (const { slot, label, run, kind = '' } of wanted.reverse()) {
       let button = this.#slots.get(slot);
       if (!button) {
         button = el('button', { type: 'button' });
@@ -81,19 +82,19 @@ export class Buttons {
       }
       if (button.textContent !== label) button.textContent = label;
       Object.assign(button, { ariaLabel: `${label} ${this.about}`, className: kind, onclick: run });
-      this.node.append(button);
+      if (button.parentNode !== this.node || next && button.nextSibling !== next) this.node.insertBefore(button, next);
+      next = button;
     }
     if (hadFocus && !this.node.contains(document.activeElement)) this.node.querySelector('button')?.focus();
   }
 
   // ask puts a question in place of the row and resolves with the answer. What is safe has the focus.
   ask(question, yes, no) {
-    const before = [...this.#slots.values()];
+    const before = [...this.node.children];
     return new Promise((resolve) => {
       const answer = (value) => {
-        box.remove();
-        this.node.append(...before);
-        before[0]?.focus();
+        this.node.replaceChildren(...before);
+        this.node.querySelector('button')?.focus();
         this.asking = false;
         resolve(value);
       };

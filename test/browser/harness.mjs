@@ -51,6 +51,13 @@ export class Server {
   #port = 0;
   #log = '';
 
+  static #running = new Set();
+
+  static {
+    // A test that breaks off leaves no server behind.
+    process.on('exit', () => { for (const server of Server.#running) server.#process?.kill('SIGKILL'); });
+  }
+
   static async start() {
     const server = new Server();
     server.data = await mkdtemp(path.join(await scratchDir(), 'data-'));
@@ -65,6 +72,7 @@ export class Server {
   async start() {
     const args = ['--listen', `127.0.0.1:${this.#port}`, '--private-listen', '127.0.0.1:0', '--data', this.data];
     this.#killed = false;
+    Server.#running.add(this);
     const child = this.#process = spawn(await serverBinary(), args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#port = await new Promise((resolve, reject) => {
       let out = '';

@@ -92,9 +92,9 @@ for (const colorScheme of ['light', 'dark']) {
     assert.deepEqual(await h.axe(page), [], 'idle');
 
     const rate = await h.throttle(page, 2 * h.MiB);
-    const big = await h.randomFile('dataset.bin', 8 * h.MiB);
+    const big = await h.randomFile('dataset.bin', 24 * h.MiB);
     await page.setInputFiles('#stream-input', big);
-    await h.until('bytes on their way', async () => await h.sent(page, big) > 0.1);
+    await h.until('bytes on their way', async () => await h.sent(page, big) > 0.05);
     assert.deepEqual(await h.axe(page), [], 'sending');
     await h.card(page, big).getByRole('button', { name: /^Cancel/ }).click();
     assert.deepEqual(await h.axe(page), [], 'asking');
@@ -121,7 +121,7 @@ for (const colorScheme of ['light', 'dark']) {
 test('everything can be done with the keyboard', async () => {
   const file = await h.randomFile('keys.bin', 12 * h.MiB);
   const { page, context, seen } = await h.open(browser, server);
-  await h.throttle(page, 2 * h.MiB);
+  await h.throttle(page, h.MiB);
   page.on('filechooser', (chooser) => chooser.setFiles(file)); // before the key: it takes the browser a moment to hand it over
   const focused = () => page.evaluate(() => ({
     id: document.activeElement.id,

@@ -39,8 +39,9 @@ for (const width of [360, 768, 1440]) {
       await h.until('a good part of the first', async () => await level(film) > 0.55);
       await shot('uploading');
 
-      await rate(-1);
+      // In this order: a film that is ready takes its room, and what is below moves away from under the pointer.
       await h.card(page, archive).getByRole('button', { name: /^Resume/ }).click();
+      await rate(-1);
       await page.setInputFiles('#avatar-input', portrait);
       for (const file of [film, archive, clip]) await h.waitState(h.card(page, file), 'ready');
       await h.card(page, film).getByRole('button', { name: /^Done/ }).click();

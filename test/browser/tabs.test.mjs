@@ -18,15 +18,14 @@ const count = (tab, method) => tab.seen.requests.filter((r) => r.method === meth
 
 const size = 12 * h.MiB;
 
-// twoTabs has the first tab in the middle of its file, so slow that it stays there until told otherwise, and the second one
-// told to send the same file.
+// twoTabs has the first tab at the beginning of its file, so slow that it stays there until told otherwise, and the second
+// one told to send the same file. (A request that runs is let go by a change of the rate, it cannot be slowed down.)
 async function twoTabs(file) {
   const first = await h.open(browser, server);
-  const rate = await h.throttle(first.page, 4 * h.MiB);
+  const rate = await h.throttle(first.page, h.MiB);
   await first.page.setInputFiles('#stream-input', file);
   const url = await h.uploadUrl(first.page, file);
-  await h.until('a good part', async () => await h.sent(first.page, file) > 0.3);
-  await rate(h.MiB / 16);
+  await h.until('some bytes', async () => await h.sent(first.page, file) > 0.1);
 
   const second = await h.open(browser, server, { context: first.context });
   await second.page.setInputFiles('#stream-input', file);
@@ -57,7 +56,7 @@ test('when the first tab is closed, the second one goes on from where it was', a
 
   const resumed = second.page.waitForRequest((r) => r.method() === 'PATCH');
   await first.page.close();
-  assert.ok(Number((await resumed).headers()['upload-offset']) > size / 5, 'from what had arrived');
+  assert.ok(Number((await resumed).headers()['upload-offset']) > 0, 'not from the first byte');
   await h.waitState(h.card(second.page, file), 'ready');
   assert.equal(count(second, 'POST'), 0);
   assert.equal(await h.sha256Of(url), await h.sha256(file));
