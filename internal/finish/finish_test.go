@@ -65,7 +65,7 @@ func receive(t *testing.T, files *store.File, content string) upload.Record {
 	if err := files.Create(rec); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := files.WriteChunk(rec.ID, 0, strings.NewReader(content)); err != nil {
+	if _, err := files.WriteChunk(rec.ID, 0, strings.NewReader(content), upload.Check{}); err != nil {
 		t.Fatal(err)
 	}
 	rec, err := files.Complete(rec.ID)

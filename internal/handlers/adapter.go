@@ -101,7 +101,7 @@ func (u *tusUpload) GetInfo(ctx context.Context) (handler.FileInfo, error) {
 
 func (u *tusUpload) WriteChunk(ctx context.Context, offset int64, src io.Reader) (int64, error) {
 	req := requestFrom(ctx)
-	n, err := u.e.store.WriteChunk(u.id, offset, &guarded{src: src, req: req})
+	n, err := u.e.store.WriteChunk(u.id, offset, &guarded{src: src, req: req}, req.check())
 	rec, _ := u.e.store.Lookup(u.id) // if that fails, the header says less
 	req.record = rec
 	if err == nil || rec.State == upload.Receiving && rec.Offset == rec.Length && errors.Is(err, upload.ErrInterrupted) {

@@ -151,6 +151,7 @@ func (e *endpoint) options(req *request) {
 	h.Set("Tus-Resumable", tusVersion)
 	h.Set("Tus-Version", tusVersion)
 	h.Set("Tus-Extension", tusExtensions)
+	h.Set("Tus-Checksum-Algorithm", algorithmNames())
 	if e.profile.MaxBytes > 0 {
 		h.Set("Tus-Max-Size", strconv.FormatInt(e.profile.MaxBytes, 10))
 	}

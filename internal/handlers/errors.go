@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -34,6 +35,9 @@ func (e *clientError) Error() string { return e.code }
 
 func badRequest(code, detail string) error { return &clientError{http.StatusBadRequest, code, detail} }
 
+// statusChecksumMismatch is the protocol's own (tus 1.0.0, "Checksum").
+const statusChecksumMismatch = 460
+
 var errBusy = errors.New("too many uploads at once")
 
 // publicErrors is the one table from errors to what a client is told. The first match counts.
@@ -55,6 +59,7 @@ var publicErrors = []struct {
 	{upload.ErrOffsetMismatch, 409, "offset_mismatch", "ERR_MISMATCHED_OFFSET", "Upload-Offset is not where this upload ends."},
 	{upload.ErrNotReady, 409, "not_ready", "", "The content is not ready yet; its state is at this address followed by /status."},
 	{upload.ErrComplete, 400, "already_complete", "", "The upload has all its data."},
+	{upload.ErrChecksumMismatch, statusChecksumMismatch, "checksum_mismatch", "", "The data is not what its checksum says. None of it was kept; send it again."},
 	{upload.ErrExists, 409, "exists", "", "There is an upload of this name already."},
 	{upload.ErrBadMetadata, 400, "bad_metadata", "", "Upload-Metadata must be comma-separated pairs of a unique ASCII key and a base64 value."},
 	{upload.ErrUnreadable, 500, "unreadable_upload", "", "What is stored about this upload is damaged. It can be deleted."},
@@ -103,7 +108,7 @@ func newProblem(status int, code, tusd, detail string) problem {
 	if tusd == "" {
 		tusd = "ERR_" + strings.ToUpper(code)
 	}
-	return problem{"about:blank", http.StatusText(status), status, detail, code, "", tusd}
+	return problem{"about:blank", cmp.Or(http.StatusText(status), "Checksum Mismatch"), status, detail, code, "", tusd}
 }
 
 func (p problem) body() []byte {

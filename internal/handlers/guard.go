@@ -24,6 +24,9 @@ func (g *guarded) Read(p []byte) (int, error) {
 	}
 	n, err := g.src.Read(p)
 	g.n += int64(n)
+	if g.req.checksum != nil {
+		g.req.checksum.hash.Write(p[:n]) // never fails
+	}
 	if err == nil {
 		return n, nil
 	}

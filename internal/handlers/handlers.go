@@ -30,7 +30,7 @@ type Store interface {
 	Create(rec upload.Record) error
 	Lookup(id upload.ID) (upload.Record, error)
 	Lock(ctx context.Context, id upload.ID, interrupt func()) (unlock func(), err error)
-	WriteChunk(id upload.ID, off int64, src io.Reader) (int64, error)
+	WriteChunk(id upload.ID, off int64, src io.Reader, check upload.Check) (int64, error)
 	DeclareLength(id upload.ID, length int64) error
 	Complete(id upload.ID) (upload.Record, error)
 	Terminate(id upload.ID) error

@@ -119,7 +119,7 @@ func (u bareUpload) GetInfo(context.Context) (handler.FileInfo, error) {
 }
 
 func (u bareUpload) WriteChunk(_ context.Context, off int64, src io.Reader) (int64, error) {
-	return u.store.WriteChunk(u.rec.ID, off, src)
+	return u.store.WriteChunk(u.rec.ID, off, src, upload.Check{})
 }
 
 func (u bareUpload) GetReader(context.Context) (io.ReadCloser, error) { return nil, upload.ErrNotReady }

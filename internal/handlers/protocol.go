@@ -12,7 +12,7 @@ import (
 
 const (
 	tusVersion    = "1.0.0"
-	tusExtensions = "creation,creation-with-upload,creation-defer-length,termination"
+	tusExtensions = "creation,creation-with-upload,creation-defer-length,termination,checksum,checksum-trailer"
 	chunkType     = "application/offset+octet-stream"
 )
 

@@ -23,6 +23,9 @@ type request struct {
 	upload  upload.ID
 	created bool // this request made the upload
 
+	outer    *http.Request // net/http's own: a trailer that was not announced comes in there alone
+	trailers []string      // that were announced
+	checksum *checksum     // in the header; nil if there is none
 	header   http.Header   // as tusd will see it
 	metadata string        // Upload-Metadata as sent
 	record   upload.Record // as last seen; the zero record if none was

@@ -42,7 +42,10 @@ func (e *endpoint) check(req *request, r *http.Request) (err error) {
 	case http.MethodPatch:
 		err = checkAppend(r)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return req.takeChecksum(r)
 }
 
 // stalled tells that the body stood still for so long that the connection was given up. No status says "begin again where

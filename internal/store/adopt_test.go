@@ -118,7 +118,7 @@ func TestAFileThatSomebodyElseChangedIsMeasuredAgain(t *testing.T) {
 			r.must(r.create())
 			r.must(r.write(0, half))
 			r.must(change(filepath.Join(r.dir, string(victim))))
-			if n, err := r.s.WriteChunk(victim, half, bytes.NewReader(whole[half:])); n != 0 || err == nil {
+			if n, err := r.s.WriteChunk(victim, half, bytes.NewReader(whole[half:]), upload.Check{}); n != 0 || err == nil {
 				t.Errorf("got %d, %v, want 0 and an error", n, err)
 			}
 			r.resumes(whole)

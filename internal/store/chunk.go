@@ -78,8 +78,8 @@ func (b *buffers) put(buf *[]byte) {
 }
 
 // WriteChunk implements [Store].
-func (f *File) WriteChunk(id upload.ID, off int64, src io.Reader) (int64, error) {
-	c, err := f.beginChunk(id, off)
+func (f *File) WriteChunk(id upload.ID, off int64, src io.Reader, check upload.Check) (int64, error) {
+	c, err := f.beginChunk(id, off, check)
 	if err != nil {
 		return 0, err
 	}
@@ -102,16 +102,18 @@ type chunk struct {
 	begun  int64 // up to where write-back has been asked for
 	length int64 // of the upload, or Deferred
 	judged bool
+	verify func(io.Reader) error // see [upload.Check]
+	held   bool                  // no byte of it counts yet
 }
 
 // beginChunk opens the file of id for writing at off, cut to off.
-func (f *File) beginChunk(id upload.ID, off int64) (*chunk, error) {
+func (f *File) beginChunk(id upload.ID, off int64, check upload.Check) (*chunk, error) {
 	e, err := f.acquire(id)
 	if err != nil {
 		return nil, err
 	}
 	c := &chunk{f: f, e: e, off: off, pos: off, synced: off, begun: off,
-		length: e.rec.Length, judged: f.judge == nil || e.judged}
+		length: e.rec.Length, judged: f.judge == nil || e.judged, verify: check.Verify, held: check.Announced}
 	if err = e.writable(); err == nil && off != e.rec.Offset {
 		err = upload.ErrOffsetMismatch
 	}
@@ -152,11 +154,32 @@ func (c *chunk) open() (err error) {
 		c.e.loaded = false // as above
 		err = fmt.Errorf("file ends at %d", info.Size())
 	}
+	if err == nil {
+		err = c.hold()
+	}
 	if err != nil {
 		return errors.Join(err, c.file.Close())
 	}
 	return nil
 }
+
+// hold notes in the record, before the first byte is written, whether what follows counts by itself. Every byte that is
+// there counts by then, so that nothing unchecked comes in with a new note.
+func (c *chunk) hold() error {
+	var checked *int64
+	if c.held {
+		checked = &c.off
+	}
+	if same(checked, c.e.rec.checked) {
+		return nil
+	}
+	if err := c.f.datasync(c.file); err != nil {
+		return err
+	}
+	return c.f.saveChecked(c.e, checked)
+}
+
+func same(a, b *int64) bool { return a == nil && b == nil || a != nil && b != nil && *a == *b }
 
 // copy moves src into the file until src ends.
 func (c *chunk) copy(src io.Reader) error {
@@ -272,7 +295,7 @@ func (c *chunk) write(p []byte) error {
 
 // judge asks the judge as soon as there are bytes enough.
 func (c *chunk) judge() error {
-	if c.judged || c.pos < upload.HeadBytes && c.pos != c.length {
+	if c.judged || c.held || c.pos < upload.HeadBytes && c.pos != c.length {
 		return nil
 	}
 	c.judged = true
@@ -321,7 +344,7 @@ func (c *chunk) fallBack(cause error) error {
 func (c *chunk) publish() error {
 	c.e.mu.Lock()
 	defer c.e.mu.Unlock()
-	if err := c.e.writable(); err != nil {
+	if err := c.e.writable(); err != nil || c.held {
 		return err
 	}
 	c.e.pos, c.e.rec.Offset = c.pos, c.pos
@@ -339,12 +362,46 @@ func (c *chunk) end(cause error) error {
 	err := cause
 	switch {
 	case errors.As(cause, new(*upload.Rejection)), errors.Is(cause, upload.ErrGone): // settled, the bytes are removed
-	case errors.Is(cause, upload.ErrTooLarge):
+	case errors.Is(cause, upload.ErrTooLarge), c.held && cause != nil:
 		err = errors.Join(err, c.takeBack())
+	case cause == nil && c.verify != nil:
+		err = c.checkAndSync()
 	default:
 		err = errors.Join(err, c.sync())
 	}
 	return errors.Join(err, c.file.Close())
+}
+
+// checkAndSync has the chunk verified, and makes it count.
+func (c *chunk) checkAndSync() error {
+	if err := c.verify(io.NewSectionReader(c.file, c.off, c.pos-c.off)); err != nil {
+		return errors.Join(err, c.takeBack())
+	}
+	if err := c.sync(); err != nil || !c.held {
+		return err
+	}
+	if err := c.letCount(); err != nil {
+		return errors.Join(err, c.takeBack())
+	}
+	if err := c.judge(); err != nil {
+		return err
+	}
+	return c.publish()
+}
+
+// letCount records that what was held has been checked.
+func (c *chunk) letCount() error {
+	c.e.mu.Lock()
+	defer c.e.mu.Unlock()
+	if err := c.e.writable(); err != nil {
+		return err
+	}
+	pos := c.pos
+	if err := c.f.saveChecked(c.e, &pos); err != nil {
+		return err
+	}
+	c.held = false
+	return nil
 }
 
 // takeBack cuts the file to where the chunk began, durably: bytes that were refused must not come back with the next boot.

@@ -123,9 +123,8 @@ func (f *File) measure(e *entry) error {
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
-	e.pos = info.Size()
-	if e.rec.Length != upload.Deferred && e.pos > e.rec.Length { // the work of another writer
-		e.pos = e.rec.Length
+	e.pos = e.rec.counted(info.Size())
+	if e.pos < info.Size() { // never checked, or the work of another writer
 		if err := file.Truncate(e.pos); err != nil {
 			return fmt.Errorf("store: cut %s: %w", e.id, err)
 		}
@@ -138,7 +137,7 @@ func (f *File) measure(e *entry) error {
 			return err
 		}
 	}
-	e.rec.Offset = e.pos
+	e.rec.Offset, e.rec.synced = e.pos, min(e.rec.synced, e.pos)
 	if e.pos == e.rec.Length && !e.rec.partial.IsPartial {
 		e.rec.State = upload.Received // a crash, or tusd, ended after the last byte; processing is due
 	}
@@ -174,6 +173,17 @@ func (f *File) saveSynced(e *entry, off int64) error {
 	}
 	if err := f.save(e); err != nil {
 		e.rec.synced = before
+		return err
+	}
+	return nil
+}
+
+// saveChecked notes in the record up to where bytes count; nil lets all count.
+func (f *File) saveChecked(e *entry, checked *int64) error {
+	before := e.rec.checked
+	e.rec.checked = checked
+	if err := f.save(e); err != nil {
+		e.rec.checked = before
 		return err
 	}
 	return nil

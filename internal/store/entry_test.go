@@ -66,7 +66,7 @@ func TestWhatIsForgottenIsReadAgain(t *testing.T) {
 	if err := f.Create(upload.Record{ID: "x", Length: 9}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.WriteChunk("x", 0, strings.NewReader("five!")); err != nil {
+	if _, err := f.WriteChunk("x", 0, strings.NewReader("five!"), upload.Check{}); err != nil {
 		t.Fatal(err)
 	}
 	want, err := f.Lookup("x")
@@ -83,7 +83,7 @@ func TestNothingIsKeptOfUploadsThatAreNotThere(t *testing.T) {
 	f := newTestFile(t)
 	f.Lookup("x")
 	f.Terminate("x")
-	f.WriteChunk("x", 0, strings.NewReader(""))
+	f.WriteChunk("x", 0, strings.NewReader(""), upload.Check{})
 	if err := f.Create(upload.Record{ID: "y", Length: 1 << 60}); err == nil {
 		t.Error("there is room for an exbibyte")
 	}
@@ -200,7 +200,7 @@ func (f *File) something(t *testing.T, id upload.ID, random *rand.Rand) error {
 		return nil
 	}
 	n := rec.Offset + random.Int64N(int64(len(tale))-rec.Offset+1)
-	if wrote, err := f.WriteChunk(id, rec.Offset, strings.NewReader(tale[rec.Offset:n])); err != nil || wrote != n-rec.Offset {
+	if wrote, err := f.WriteChunk(id, rec.Offset, strings.NewReader(tale[rec.Offset:n]), upload.Check{}); err != nil || wrote != n-rec.Offset {
 		return fmt.Errorf("wrote %d of %d: %w", wrote, n-rec.Offset, err)
 	}
 	if n < int64(len(tale)) {

@@ -90,7 +90,7 @@ func (r *rig) must(err error) {
 func (r *rig) create() error { return r.s.Create(upload.Record{ID: victim, Length: int64(len(whole))}) }
 
 func (r *rig) write(from, to int64) error {
-	n, err := r.s.WriteChunk(victim, from, bytes.NewReader(whole[from:to]))
+	n, err := r.s.WriteChunk(victim, from, bytes.NewReader(whole[from:to]), upload.Check{})
 	if rec, lookErr := r.s.Lookup(victim); lookErr == nil && rec.State == upload.Receiving && rec.Offset != from+n {
 		r.Errorf("offset is %d, but %d bytes at %d were said to count", rec.Offset, n, from)
 	}
@@ -130,7 +130,7 @@ var scenarios = []struct {
 // refusedChunk sends right bytes that are refused in the end. What a crash leaves of them may count.
 func refusedChunk(r *rig) error {
 	src := io.MultiReader(bytes.NewReader(whole[half:half+50]), failing{upload.ErrTooLarge})
-	n, err := r.s.WriteChunk(victim, half, src)
+	n, err := r.s.WriteChunk(victim, half, src, upload.Check{})
 	refused := errors.Is(err, upload.ErrTooLarge)
 	if refused && n != 0 || !refused && !errors.Is(err, faultfs.ErrInjected) {
 		r.Errorf("got %d, %v, want 0, %v", n, err, upload.ErrTooLarge)
@@ -274,7 +274,7 @@ func TestAFailedSyncFallsBackToTheLastGoodOne(t *testing.T) {
 				}
 				return faultfs.Refused, syscall.EIO
 			})
-			n, err := r.s.WriteChunk(victim, 0, bytes.NewReader(data))
+			n, err := r.s.WriteChunk(victim, 0, bytes.NewReader(data), upload.Check{})
 			if !errors.Is(err, syscall.EIO) {
 				t.Fatalf("got %v, want %v", err, syscall.EIO)
 			}
@@ -292,7 +292,7 @@ func TestAChunkWhoseOnlySyncFailsDoesNotCount(t *testing.T) {
 	r := newRig(t, true, false)
 	r.must(r.create())
 	r.fs.Fail(onPath("File.Datasync", string(victim), syscall.EIO, 1))
-	n, err := r.s.WriteChunk(victim, 0, bytes.NewReader(whole))
+	n, err := r.s.WriteChunk(victim, 0, bytes.NewReader(whole), upload.Check{})
 	if !errors.Is(err, syscall.EIO) {
 		t.Fatalf("got %v, want %v", err, syscall.EIO)
 	}
@@ -320,10 +320,10 @@ func TestATailIsCutBeforeBytesAreAdded(t *testing.T) {
 	}
 	r.fs.Fail(onPath("File.Truncate", string(victim), syscall.EIO, 1))
 	src := io.MultiReader(bytes.NewReader(whole[half:half+50]), failing{upload.ErrTooLarge})
-	if n, err := r.s.WriteChunk(victim, half, src); n != 0 || !errors.Is(err, syscall.EIO) || !errors.Is(err, upload.ErrTooLarge) {
+	if n, err := r.s.WriteChunk(victim, half, src, upload.Check{}); n != 0 || !errors.Is(err, syscall.EIO) || !errors.Is(err, upload.ErrTooLarge) {
 		t.Fatalf("got %d, %v, want 0, %v and %v", n, err, upload.ErrTooLarge, syscall.EIO)
 	}
-	n, err := r.s.WriteChunk(victim, half, bytes.NewReader(whole[half:half+10]))
+	n, err := r.s.WriteChunk(victim, half, bytes.NewReader(whole[half:half+10]), upload.Check{})
 	r.must(err)
 	r.stands(half+n, half+10)
 	r.crash(false)
@@ -376,7 +376,7 @@ func (r *rig) resumes(data []byte) {
 	if rec.Length == upload.Deferred {
 		r.must(r.s.DeclareLength(victim, int64(len(data))))
 	}
-	_, err = r.s.WriteChunk(victim, rec.Offset, bytes.NewReader(data[rec.Offset:]))
+	_, err = r.s.WriteChunk(victim, rec.Offset, bytes.NewReader(data[rec.Offset:]), upload.Check{})
 	r.must(err)
 	_, err = r.s.Complete(victim)
 	r.must(err)
@@ -398,7 +398,7 @@ func TestAFullDiskKeepsWhatItTookAndResumes(t *testing.T) {
 					}
 					return faultfs.Refused, nil
 				})
-				n, err := r.s.WriteChunk(victim, 0, bytes.NewReader(whole))
+				n, err := r.s.WriteChunk(victim, 0, bytes.NewReader(whole), upload.Check{})
 				if !errors.Is(err, upload.ErrInsufficientStorage) {
 					t.Fatalf("got %v, want %v", err, upload.ErrInsufficientStorage)
 				}
@@ -465,14 +465,14 @@ func TestAVerdictIsToldOnlyOnceItIsRecorded(t *testing.T) {
 	r.s = s
 	r.must(r.create())
 	r.fs.Fail(onPath("Rename", ".info", syscall.EIO, 1))
-	n, err := r.s.WriteChunk(victim, 0, bytes.NewReader(whole))
+	n, err := r.s.WriteChunk(victim, 0, bytes.NewReader(whole), upload.Check{})
 	if errors.Is(err, unwanted) || !errors.Is(err, syscall.EIO) {
 		t.Errorf("got %v, want %v and no verdict", err, syscall.EIO)
 	}
 	if rec, err := r.s.Lookup(victim); err != nil || rec.State != upload.Receiving || rec.Offset != n {
 		t.Errorf("record is %+v, %v, want receiving at %d", rec, err, n)
 	}
-	if _, err := r.s.WriteChunk(victim, n, bytes.NewReader(whole[n:])); !errors.Is(err, unwanted) {
+	if _, err := r.s.WriteChunk(victim, n, bytes.NewReader(whole[n:]), upload.Check{}); !errors.Is(err, unwanted) {
 		t.Errorf("got %v, want %v", err, unwanted)
 	}
 }

@@ -207,7 +207,7 @@ func (f *File) Complete(id upload.ID) (upload.Record, error) {
 	if err := f.prove(e); err != nil {
 		return e.rec.Record, err
 	}
-	err = f.change(e, func(rec *stored) { rec.State = upload.Received })
+	err = f.change(e, func(rec *stored) { rec.State, rec.checked = upload.Received, nil })
 	return e.rec.Record, err
 }
 
@@ -281,7 +281,7 @@ func (f *File) mayBeReceived(id upload.ID) bool {
 		return rec.State != upload.Ready
 	}
 	info, err := f.fs.Stat(f.name(id, ""))
-	return err == nil && info.Size() >= rec.Length && rec.Length != upload.Deferred
+	return err == nil && rec.Length != upload.Deferred && rec.counted(info.Size()) == rec.Length
 }
 
 // diskError translates what the system says about a full disk.

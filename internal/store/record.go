@@ -41,6 +41,7 @@ type sluiceInfo struct {
 	Changed   time.Time         `json:"changed,omitzero"`
 	Synced    int64             `json:"synced"` // bytes known to survive a power cut when the record was written
 	Damaged   bool              `json:"damaged,omitempty"`
+	Checked   *int64            `json:"checked,omitempty"` // bytes above are not checked yet and do not count; absent: all do
 }
 
 const sluiceKey = "Sluice"
@@ -49,8 +50,20 @@ const sluiceKey = "Sluice"
 type stored struct {
 	upload.Record
 	synced  int64
+	checked *int64                     // as in the file; what it points to is never changed
 	unknown map[string]json.RawMessage // keys of the file that are neither tusd's nor ours
 	partial tusdInfo                   // tusd's fields that Sluice carries along: partial, final
+}
+
+// counted is how many of size stored bytes count.
+func (s stored) counted(size int64) int64 {
+	if s.Length != upload.Deferred {
+		size = min(size, s.Length)
+	}
+	if s.checked != nil {
+		size = min(size, *s.checked)
+	}
+	return size
 }
 
 func (s stored) encode() ([]byte, error) {
@@ -61,7 +74,7 @@ func (s stored) encode() ([]byte, error) {
 	}
 	ours := sluiceInfo{
 		Profile: s.Profile, Owner: s.Owner, Metadata: s.Metadata, State: s.State, Reason: s.Reason, MediaType: s.MediaType,
-		Variants: s.Variants, Created: s.Created, Changed: s.Changed, Synced: s.synced, Damaged: s.Damaged,
+		Variants: s.Variants, Created: s.Created, Changed: s.Changed, Synced: s.synced, Damaged: s.Damaged, Checked: s.checked,
 	}
 	fields := maps.Clone(s.unknown)
 	if fields == nil {
@@ -148,12 +161,12 @@ func (s *stored) decodeOurs(raw []byte) error {
 	}
 	s.Profile, s.Owner, s.Metadata, s.State, s.Reason = ours.Profile, ours.Owner, ours.Metadata, ours.State, ours.Reason
 	s.MediaType, s.Variants, s.Created, s.Changed = ours.MediaType, ours.Variants, ours.Created, ours.Changed
-	s.synced, s.Damaged = ours.Synced, ours.Damaged
+	s.synced, s.Damaged, s.checked = ours.Synced, ours.Damaged, ours.Checked
 	settled := s.State == upload.Received || s.State == upload.Ready
 	if settled {
 		s.Offset = s.Length
 	}
-	if s.synced < 0 || settled && s.Length == upload.Deferred {
+	if s.synced < 0 || s.checked != nil && *s.checked < 0 || settled && s.Length == upload.Deferred {
 		return fmt.Errorf("%w: its lengths make no sense", upload.ErrUnreadable)
 	}
 	for _, v := range s.Variants {

@@ -164,7 +164,7 @@ func TestTusdReadsOurRecords(t *testing.T) {
 		if err := f.Create(upload.Record{ID: id, Length: length, Metadata: "name eA==,flag"}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := f.WriteChunk(id, 0, strings.NewReader("five!")); err != nil {
+		if _, err := f.WriteChunk(id, 0, strings.NewReader("five!"), upload.Check{}); err != nil {
 			t.Fatal(err)
 		}
 		u, err := filestore.New(dir).GetUpload(t.Context(), string(id))

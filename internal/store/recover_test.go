@@ -57,7 +57,7 @@ func newCut(t *testing.T, isDurable, blind bool, state upload.State) *cut {
 
 func (c *cut) send(from, to int64) {
 	c.Helper()
-	_, err := c.s.WriteChunk(victim, from, bytes.NewReader(c.data[from:to]))
+	_, err := c.s.WriteChunk(victim, from, bytes.NewReader(c.data[from:to]), upload.Check{})
 	c.must(err)
 }
 

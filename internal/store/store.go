@@ -55,7 +55,10 @@ type Store interface {
 	// changed. An error of src, other than io.EOF, comes back after what arrived before it has been stored. With
 	// [upload.ErrTooLarge] (more bytes than the length allows, or src says so) the whole chunk is taken back: n is 0.
 	// An [upload.Rejection] by the judge also removes all bytes and settles the upload as rejected.
-	WriteChunk(id upload.ID, off int64, src io.Reader) (n int64, err error)
+	//
+	// check has the last word: see [upload.Check]. A chunk that it does not pass is taken back as above, and so is one whose
+	// verdict was announced and never came, because src failed or the process died.
+	WriteChunk(id upload.ID, off int64, src io.Reader, check upload.Check) (n int64, err error)
 
 	// DeclareLength sets the length of an upload that was made without one. It is an error to change a known length.
 	DeclareLength(id upload.ID, length int64) error

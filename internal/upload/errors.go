@@ -23,6 +23,8 @@ var (
 	ErrOffsetMismatch = errors.New("offset does not match")
 	// ErrTooLarge: more bytes than the upload, or its profile, allows.
 	ErrTooLarge = errors.New("upload is too large")
+	// ErrChecksumMismatch: the chunk is not what its checksum says; none of it is kept.
+	ErrChecksumMismatch = errors.New("checksum does not match")
 	// ErrNotReady: the content cannot be read yet.
 	ErrNotReady = errors.New("upload is not ready")
 	// ErrComplete: nothing can be added to a complete upload.

@@ -8,6 +8,7 @@ package upload
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"io"
 	"time"
 )
 
@@ -100,6 +101,15 @@ type Variant struct {
 	Width     int    `json:"width"`
 	Height    int    `json:"height"`
 	Bytes     int64  `json:"bytes"`
+}
+
+// Check decides whether a chunk counts, when all of it is stored. The zero Check lets every chunk count as it flows.
+type Check struct {
+	// Announced tells that a verdict is due. Then no byte of the chunk counts before it, not even after a crash.
+	Announced bool
+	// Verify is called when the chunk has ended well, with what is stored of it. An error takes the chunk back. nil checks
+	// nothing.
+	Verify func(chunk io.Reader) error
 }
 
 // VariantFile is a variant with its content, on its way to the store.

@@ -39,7 +39,7 @@ var chunkTests = []test{
 			"drips": iotest.OneByteReader, "halves": iotest.HalfReader, "last bytes with the end": iotest.DataErrReader,
 		} {
 			id := b.create(9000)
-			if n, err := b.s.WriteChunk(id, 0, portion(bytes.NewReader(data))); n != 9000 || err != nil {
+			if n, err := b.s.WriteChunk(id, 0, portion(bytes.NewReader(data)), upload.Check{}); n != 9000 || err != nil {
 				b.Errorf("%s: got %d, %v, want 9000, nil", name, n, err)
 			}
 			b.holds(id, data)
@@ -108,7 +108,7 @@ var chunkTests = []test{
 		id, other := b.create(10), b.create(3)
 		src, send := io.Pipe()
 		done := make(chan error)
-		go func() { _, err := b.s.WriteChunk(id, 0, src); done <- err }()
+		go func() { _, err := b.s.WriteChunk(id, 0, src, upload.Check{}); done <- err }()
 		send.Write([]byte("abc")) // it reads, and waits for more
 		b.lookup(id)
 		b.holds(other, []byte("xyz"))
@@ -379,7 +379,7 @@ func (b *bench) sendPart(id upload.ID, off int64, part []byte, random *rand.Rand
 		src.end, want = upload.ErrTooLarge, upload.ErrTooLarge
 		n = 0
 	}
-	got, err := b.s.WriteChunk(id, off, src)
+	got, err := b.s.WriteChunk(id, off, src, upload.Check{})
 	if got != n || !errors.Is(err, want) {
 		b.Fatalf("write chunk of %d at %d: got %d, %v, want %d, %v", len(part), off, got, err, n, want)
 	}

@@ -216,7 +216,7 @@ var rejectTests = []test{
 		src, send := io.Pipe()
 		done := make(chan error)
 		go func() {
-			n, err := b.s.WriteChunk(id, 0, src)
+			n, err := b.s.WriteChunk(id, 0, src, upload.Check{})
 			src.Close()
 			if n != 0 {
 				err = errors.Join(err, fmt.Errorf("%d bytes count, want 0", n))

@@ -76,7 +76,7 @@ var calls = []struct {
 }{
 	{"Lookup", func(b *bench, id upload.ID) error { _, err := b.s.Lookup(id); return err }},
 	{"WriteChunk", func(b *bench, id upload.ID) error {
-		_, err := b.s.WriteChunk(id, 0, broken(sample, nil))
+		_, err := b.s.WriteChunk(id, 0, broken(sample, nil), upload.Check{})
 		return err
 	}},
 	{"DeclareLength", func(b *bench, id upload.ID) error { return b.s.DeclareLength(id, 1) }},

@@ -49,6 +49,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"create", createTests},
 		{"lookup", lookupTests},
 		{"chunk", chunkTests},
+		{"check", checkTests},
 		{"judge", judgeTests},
 		{"length", lengthTests},
 		{"complete", completeTests},
@@ -117,7 +118,7 @@ func (b *bench) create(length int64) upload.ID {
 // write adds data at off, and all of it must count.
 func (b *bench) write(id upload.ID, off int64, data []byte) {
 	b.Helper()
-	n, err := b.s.WriteChunk(id, off, bytes.NewReader(data))
+	n, err := b.s.WriteChunk(id, off, bytes.NewReader(data), upload.Check{})
 	if n != int64(len(data)) || err != nil {
 		b.Fatalf("write chunk at %d: got %d, %v, want %d, nil", off, n, err, len(data))
 	}
@@ -126,7 +127,7 @@ func (b *bench) write(id upload.ID, off int64, data []byte) {
 // writeFails adds src at off, which must fail with want after n bytes.
 func (b *bench) writeFails(id upload.ID, off int64, src io.Reader, n int64, want error) {
 	b.Helper()
-	got, err := b.s.WriteChunk(id, off, src)
+	got, err := b.s.WriteChunk(id, off, src, upload.Check{})
 	if got != n || !errors.Is(err, want) {
 		b.Fatalf("write chunk at %d: got %d, %v, want %d, %v", off, got, err, n, want)
 	}
