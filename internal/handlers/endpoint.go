@@ -77,6 +77,14 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	req.route = e.route(collection, below, nested)
 	id, err := upload.ParseID(name)
 	req.upload = id
+	req.w.Header().Set("Tus-Resumable", tusVersion)
+	if versioned(r) && !nested {
+		if err := checkVersion(r, req.w.Header()); err != nil {
+			e.count(r.Method)
+			req.fail(err)
+			return
+		}
+	}
 	switch {
 	case r.Method == http.MethodOptions:
 		e.options(req)
@@ -89,6 +97,18 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		e.serveUpload(req, r)
 	}
+}
+
+// versioned tells requests of the protocol, which must name its version before anything else is looked at. HEAD without one
+// may be of plain HTTP.
+func versioned(r *http.Request) bool {
+	switch r.Method {
+	case http.MethodPost, http.MethodPatch, http.MethodDelete:
+		return true
+	case http.MethodHead:
+		return len(r.Header.Values("Tus-Resumable")) > 0
+	}
+	return false
 }
 
 // route is the template of a request's path, for logs and metrics: what a client chooses is no label.
@@ -148,7 +168,6 @@ func (r *request) notAllowed(methods string) {
 func (e *endpoint) options(req *request) {
 	e.count(http.MethodOptions)
 	h := req.w.Header()
-	h.Set("Tus-Resumable", tusVersion)
 	h.Set("Tus-Version", tusVersion)
 	h.Set("Tus-Extension", tusExtensions)
 	h.Set("Tus-Checksum-Algorithm", algorithmNames())

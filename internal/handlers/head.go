@@ -23,7 +23,6 @@ func (e *endpoint) head(req *request, r *http.Request) {
 		}
 	}
 	h := req.w.Header()
-	h.Set("Tus-Resumable", tusVersion)
 	h.Set("Cache-Control", "no-store")
 	if err := checkVersion(r, h); err != nil {
 		req.fail(err)

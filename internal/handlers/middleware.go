@@ -32,9 +32,11 @@ func (h *Handlers) serve(next http.Handler, req *request, r *http.Request) {
 	header := req.w.Header()
 	header.Set("X-Request-ID", req.id)
 	header.Set("X-Content-Type-Options", "nosniff")
+	h.cors.apply(header, r)
 	method, err := effectiveMethod(r)
 	req.method = method
 	if err != nil {
+		header.Set("Tus-Resumable", tusVersion)
 		req.fail(err)
 		return
 	}
@@ -44,7 +46,6 @@ func (h *Handlers) serve(next http.Handler, req *request, r *http.Request) {
 		// by that, so what follows on this connection is not to be trusted (RFC 9112, section 6.1).
 		header.Set("Connection", "close")
 	}
-	h.cors.apply(header, r)
 	// A shallow copy: net/http keeps looking at the original's body and trailers.
 	inner := r.WithContext(context.WithValue(r.Context(), requestKey{}, req))
 	inner.Method = method

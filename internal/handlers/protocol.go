@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"errors"
 	"mime"
 	"net/http"
 	"strconv"
@@ -40,13 +41,18 @@ func one(h http.Header, key string) (string, error) {
 	return "", badRequest("repeated_header", key+" must be sent once.")
 }
 
-// digits reads a number of bytes, 1*DIGIT as the protocol has it: no sign, no space.
+// digits reads a number of bytes, 1*DIGIT as the protocol has it: no sign, no space. One that no file can have becomes the
+// largest that there is, here and in the header, so that it is compared like any other.
 func digits(h http.Header, key, code string) (int64, error) {
 	text, err := one(h, key)
 	if err != nil {
 		return 0, err
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
+	if errors.Is(err, strconv.ErrRange) && text[0] != '-' { // n is the largest
+		h.Set(key, strconv.FormatInt(n, 10))
+		err = nil
+	}
 	if err != nil || text[0] < '0' || text[0] > '9' {
 		return 0, badRequest(code, key+" must be a number of bytes in decimal digits.")
 	}
@@ -62,8 +68,8 @@ func (e *endpoint) checkCreate(r *http.Request) (metadata string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if e.profile.MaxBytes > 0 && length > e.profile.MaxBytes {
-		return "", &clientError{http.StatusRequestEntityTooLarge, "too_large", "The file is larger than the " + sizeText(e.profile.MaxBytes) + " allowed here."}
+	if err := e.checkLength(length); err != nil {
+		return "", err
 	}
 	if err := checkChunkType(r, r.ContentLength != 0); err != nil {
 		return "", err
@@ -81,6 +87,14 @@ func (e *endpoint) checkCreate(r *http.Request) (metadata string, err error) {
 	return metadata, err
 }
 
+// checkLength holds a length against the profile's limit (section "Creation", "POST").
+func (e *endpoint) checkLength(length int64) error {
+	if e.profile.MaxBytes == 0 || length <= e.profile.MaxBytes {
+		return nil
+	}
+	return &clientError{http.StatusRequestEntityTooLarge, "too_large", "The file is larger than the " + sizeText(e.profile.MaxBytes) + " allowed here."}
+}
+
 // declaredLength reads Upload-Length and Upload-Defer-Length, of which exactly one must be there.
 func declaredLength(h http.Header) (int64, error) {
 	deferred, err := one(h, "Upload-Defer-Length")
@@ -88,33 +102,36 @@ func declaredLength(h http.Header) (int64, error) {
 		return 0, err
 	}
 	_, known := h["Upload-Length"]
+	_, later := h["Upload-Defer-Length"]
 	switch {
-	case deferred == "" && !known:
+	case !later && !known:
 		return 0, badRequest("missing_length", "Upload-Length is missing; Upload-Defer-Length: 1 says that it comes later.")
-	case deferred != "" && known:
+	case later && known:
 		return 0, badRequest("ambiguous_length", "Upload-Length and Upload-Defer-Length exclude each other.")
 	case deferred == "1":
 		return upload.Deferred, nil
-	case deferred != "":
+	case later:
 		return 0, badRequest("bad_length", "Upload-Defer-Length can only be 1.")
 	}
 	return digits(h, "Upload-Length", "bad_length")
 }
 
 // checkAppend checks a PATCH (section "PATCH").
-func checkAppend(r *http.Request) error {
+func (e *endpoint) checkAppend(r *http.Request) error {
 	if err := checkChunkType(r, true); err != nil {
 		return err
 	}
 	if _, err := digits(r.Header, "Upload-Offset", "bad_offset"); err != nil {
 		return err
 	}
-	if _, known := r.Header["Upload-Length"]; known {
-		if _, err := digits(r.Header, "Upload-Length", "bad_length"); err != nil {
-			return err
-		}
+	if _, known := r.Header["Upload-Length"]; !known {
+		return nil
 	}
-	return nil
+	length, err := digits(r.Header, "Upload-Length", "bad_length")
+	if err != nil {
+		return err
+	}
+	return e.checkLength(length)
 }
 
 // checkChunkType demands the protocol's content type of bytes for an upload, and spells it as tusd compares it.

@@ -21,6 +21,7 @@ type response struct {
 	bodiless bool                   // net/http does not know that this is the answer to a HEAD
 	sent     int64                  // bytes of the body
 	rest     bool                   // of the request's body is to be read away
+	linger   bool                   // the connection ends, and more of the body may come
 }
 
 // Unwrap lets http.ResponseController reach the connection.
@@ -82,6 +83,9 @@ func (w *response) translate(name string) {
 // maxDiscard is how much of a body that nobody wanted is read away so that the connection can be used again.
 const maxDiscard = 256 << 10
 
+// lingerFor is how long a client that was refused may still send what is not read, until its connection is closed.
+const lingerFor = 500 * time.Millisecond
+
 // leaveBody sees to it that an answer goes out at once, not when the client has sent a body that nobody reads: by itself
 // net/http reads a short rest first. A body that was begun, or whose rest is long or unknown, takes the connection with it.
 func (w *response) leaveBody(h http.Header) {
@@ -90,8 +94,9 @@ func (w *response) leaveBody(h http.Header) {
 	case w.req.interrupted() != nil: // the connection's deadline may have been moved, see [request.interrupt]
 		h.Set("Connection", "close")
 	case !body.unread():
-	case body.n > 0 || body.length < 0 || body.length > maxDiscard:
-		h.Set("Connection", "close")
+	case body.n > 0 || body.length < 0 || body.length > maxDiscard, w.req.outer.Header.Get("Expect") != "":
+		h.Set("Connection", "close") // who waits to be told to send will not send, if told this
+		w.linger = true
 	default:
 		w.rest = http.NewResponseController(w.ResponseWriter).EnableFullDuplex() == nil // fails where it is so anyway (HTTP/2)
 	}
@@ -110,6 +115,10 @@ func (w *response) end() {
 	if w.req.finished() != nil && w.Header().Get("Connection") != "close" { // interrupted after the header went out
 		_ = rc.Flush()
 		abort()
+	}
+	if w.linger { // net/http waits for more of the body before it closes; a reset at once could take the answer with it
+		_ = rc.Flush()
+		_ = rc.SetReadDeadline(time.Now().Add(lingerFor))
 	}
 	if !w.rest {
 		return

@@ -10,7 +10,6 @@ import (
 
 // serveTus checks what the protocol says about a POST, PATCH or DELETE and then lets tusd serve it.
 func (e *endpoint) serveTus(req *request, r *http.Request, next http.Handler) {
-	req.w.Header().Set("Tus-Resumable", tusVersion)
 	if err := e.check(req, r); err != nil {
 		e.count(r.Method)
 		req.fail(err)
@@ -33,14 +32,11 @@ func (e *endpoint) serveTus(req *request, r *http.Request, next http.Handler) {
 }
 
 func (e *endpoint) check(req *request, r *http.Request) (err error) {
-	if err := checkVersion(r, req.w.Header()); err != nil {
-		return err
-	}
 	switch r.Method {
 	case http.MethodPost:
 		req.metadata, err = e.checkCreate(r)
 	case http.MethodPatch:
-		err = checkAppend(r)
+		err = e.checkAppend(r)
 	}
 	if err != nil {
 		return err
