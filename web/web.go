@@ -87,7 +87,7 @@ func Handler() http.Handler {
 				c = a.small
 				w.Header().Set("Content-Encoding", "gzip")
 			}
-			w.Header().Set("Vary", "Accept-Encoding")
+			w.Header().Add("Vary", "Accept-Encoding")
 			w.Header().Set("Content-Type", a.mediaType)
 			w.Header().Set("ETag", c.etag)
 			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(c.body))

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,8 +20,6 @@ import (
 const (
 	// headerWithin bounds how long a client may take to say what it wants. Bodies are bounded by the idle timeout alone.
 	headerWithin = 10 * time.Second
-	// keepAlive is how long a connection may wait for its next request.
-	keepAlive = 2 * time.Minute
 	// maxHeader is far above what an upload's metadata may hold.
 	maxHeader = 64 << 10
 )
@@ -44,8 +44,9 @@ func serve(ctx context.Context, cfg config.Config, stdout, stderr io.Writer) err
 	if err != nil {
 		return err
 	}
+	limitMemory(cfg.ImageMemory)
 	a.pipeline.Recover()
-	servers := []*http.Server{newServer(a.handlers.Public, log), newServer(a.handlers.Private, log)}
+	servers := []*http.Server{newServer(a.handlers.Public, cfg, log), newServer(a.handlers.Private, cfg, log)}
 	servers[0].ConnState = countConnections(a.open)
 	failed := make(chan error, len(servers))
 	go func() { failed <- servers[0].Serve(newLimit(public.(*net.TCPListener), cfg.MaxConnections)) }()
@@ -65,6 +66,18 @@ func serve(ctx context.Context, cfg config.Config, stdout, stderr io.Writer) err
 	return err
 }
 
+// baseMemory is what the server needs beside the pictures in the making: buffers for fast connections (64 MiB), slow ones
+// and records.
+const baseMemory = 256 << 20
+
+// limitMemory tells the runtime how far the heap may grow before it collects harder: freed pictures must not pile up beside
+// those that the gate counts. GOMEMLIMIT in the environment has been taken by the runtime already, and stays.
+func limitMemory(images int64) {
+	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
+		debug.SetMemoryLimit(images + baseMemory)
+	}
+}
+
 // shutdown ends the servers, at the latest after timeout.
 func shutdown(servers []*http.Server, timeout time.Duration, log *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
@@ -81,9 +94,9 @@ func shutdown(servers []*http.Server, timeout time.Duration, log *slog.Logger) e
 	return errors.Join(errs...)
 }
 
-func newServer(h http.Handler, log *slog.Logger) *http.Server {
+func newServer(h http.Handler, cfg config.Config, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler: h, ReadHeaderTimeout: headerWithin, IdleTimeout: keepAlive, MaxHeaderBytes: maxHeader,
+		Handler: h, ReadHeaderTimeout: min(headerWithin, cfg.IdleTimeout), IdleTimeout: cfg.IdleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), // what net/http says is about single connections
 	}
 }

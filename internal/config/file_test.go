@@ -21,7 +21,7 @@ func TestTheExampleInTheHelpIsRight(t *testing.T) {
 	want := []string{
 		"file /files/ 68719476736 168h0m0s /var/lib/sluice/file",
 		"avatar /avatars/ 4194304 24h0m0s /var/lib/sluice/avatar",
-		"scan /scans/ 20000000000 48h0m0s /var/lib/sluice/scan",
+		"scan /scans/ 20000000000 0s /var/lib/sluice/scan",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)

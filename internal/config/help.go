@@ -27,7 +27,6 @@ profiles:
     lane: stream       # or whole, for pictures
     maxBytes: 20GB
     accept: [application/pdf, image/*]
-    lifetime: 2d       # of an unfinished upload
 `
 
 const rules = `

@@ -155,7 +155,7 @@ func (p *Pipeline) start(lane Lane, rec upload.Record) *job {
 	return j
 }
 
-// retryAfter are the pauses before a step that failed is tried again; then the upload stays received until the next start.
+// retryAfter are the pauses before a step that failed is tried again; then the upload stays received until somebody asks for it, or the next start.
 var retryAfter = []time.Duration{time.Second, 5 * time.Second, 30 * time.Second}
 
 // run processes rec until it is settled, or gone, or the last try has failed.
@@ -170,8 +170,8 @@ func (p *Pipeline) run(lane Lane, rec upload.Record) (upload.Record, error) {
 		if err == nil {
 			return settled, nil
 		}
-		if errors.Is(err, upload.ErrNotFound) || p.ctx.Err() != nil {
-			return rec, err // terminated meanwhile, or the server stops
+		if settledMeanwhile(err) || p.ctx.Err() != nil {
+			return rec, err // or the server stops
 		}
 		p.log.Error("processing failed", "profile", rec.Profile, "id", rec.ID, "try", try+1, "err", err)
 		if try == len(retryAfter) {
@@ -183,6 +183,11 @@ func (p *Pipeline) run(lane Lane, rec upload.Record) (upload.Record, error) {
 			return rec, p.ctx.Err()
 		}
 	}
+}
+
+// settledMeanwhile tells that there is nothing to do: the upload was terminated, or somebody else has its verdict.
+func settledMeanwhile(err error) bool {
+	return errors.Is(err, upload.ErrNotFound) || errors.Is(err, upload.ErrGone) || errors.Is(err, upload.ErrNotReady)
 }
 
 // step is one try: the upload's lane decides, and the verdict is stored.

@@ -197,6 +197,20 @@ func TestStepThatFailsIsTriedAgainAndThenLeft(t *testing.T) {
 	}
 }
 
+func TestUploadThatIsSettledMeanwhileIsLeftAlone(t *testing.T) {
+	p := profile(t, "avatar")
+	files := openStore(t, p)
+	rec := receive(t, files, "no picture")
+	pl := pipeline(t, p, files, 1<<30)
+	if _, err := pl.Whole(t.Context(), rec); err != nil {
+		t.Fatal(err)
+	}
+	again, err := pl.Whole(t.Context(), rec) // a caller that looked just before the verdict
+	if !errors.Is(err, upload.ErrGone) {
+		t.Errorf("got %s, %v; want %v at once, and no second try", again.State, err, upload.ErrGone)
+	}
+}
+
 func TestJudgeTakesWhatTheProfileTakes(t *testing.T) {
 	const mp4 = "\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom"
 	tests := []struct {

@@ -52,6 +52,9 @@ func (e *endpoint) appendToFull(ctx context.Context, req *request) error {
 	if offset, err := digits(req.header, "Upload-Offset", ""); err != nil || offset != req.record.Offset {
 		return nil // tusd answers that with 409
 	}
+	if again := req.header.Get("Upload-Length"); again != "" && again != strconv.FormatInt(req.record.Length, 10) {
+		return req.tusError(handler.ErrInvalidUploadLength)
+	}
 	if n, _ := req.body.Read(make([]byte, 1)); n > 0 {
 		return req.tusError(upload.ErrTooLarge)
 	}

@@ -99,7 +99,7 @@ func (r *request) check() upload.Check {
 	if r.body.length >= 0 {
 		return upload.Check{} // a body of known length has no trailer in HTTP/1.1
 	}
-	return upload.Check{Announced: slices.Contains(r.trailers, checksumKey), Verify: r.checkTrailer}
+	return upload.Check{Announced: slices.Contains(r.trailers, checksumKey), Quiet: true, Verify: r.checkTrailer}
 }
 
 // checkTrailer compares chunk with the checksum in the trailer, if there is one.

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"sluice/internal/upload"
 )
@@ -136,7 +137,7 @@ func cleanFilename(name string) string {
 		return ""
 	}
 	name = strings.Map(func(c rune) rune {
-		if c < ' ' || c == 0x7f || c >= 0x80 && c < 0xa0 || c == 0x202e || c == 0x2028 || c == 0x2029 {
+		if c < ' ' || c == 0x7f || c >= 0x80 && c < 0xa0 || c == 0x2028 || c == 0x2029 || unicode.Is(unicode.Bidi_Control, c) {
 			return -1 // controls, and those that turn the reading direction or end a line
 		}
 		return c

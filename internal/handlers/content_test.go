@@ -101,6 +101,7 @@ func TestContentDispositionKeepsNamesAndNothingElse(t *testing.T) {
 		{"..", "inline"},
 		{"a\r\nSet-Cookie: x", `inline; filename="aSet-Cookie: x"`},
 		{"evil\u202egnp.exe", "inline; filename=evilgnp.exe"},
+		{"a\u2067\u200f\u061cb.txt", "inline; filename=ab.txt"},
 		{"50%.txt", "inline; filename=50_.txt; filename*=UTF-8''50%25.txt"},
 		{"\xff\xfe", "inline; filename=_"},
 	}

@@ -33,11 +33,13 @@ func (e *endpoint) beforeFinish(event handler.HookEvent) (handler.HTTPResponse, 
 	return handler.HTTPResponse{}, e.settle(event.Context)
 }
 
-// settle waits for the verdict on the request's upload, which is received, as long as its lane says.
+// settle waits for the verdict on the request's upload, which is received, until answerWithin is over or the request is
+// interrupted: then it is received still.
 func (e *endpoint) settle(ctx context.Context) error {
 	req := requestFrom(ctx)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.answerWithin)
 	defer cancel()
+	req.wakeBy(cancel) // who deletes the upload, or stops the server, does not wait for a verdict
 
 	var rec upload.Record
 	var err error
@@ -47,9 +49,11 @@ func (e *endpoint) settle(ctx context.Context) error {
 	case upload.Stream:
 		rec, err = e.finisher.Stream(ctx, req.record)
 	}
-	if err != nil {
-		req.log.Error("processing", "err", err) // the bytes are safe and the state is stored: not the client's trouble
-		return nil
+	if cause := err; cause != nil {
+		if rec, err = e.store.Lookup(req.upload); err != nil || rec.State == upload.Received {
+			req.log.Error("no verdict", "err", cause) // the bytes are safe and the state is stored: not the client's trouble
+			return nil
+		}
 	}
 	req.record = rec // its state goes into Sluice-State
 	if rec.State == upload.Rejected {

@@ -117,6 +117,36 @@ func TestAvatarWithoutAVerdictInTimeIsReceived(t *testing.T) {
 	}
 }
 
+// held serves avatars whose verdict never comes, and returns one that waits for it, with its unfinished PATCH.
+func held(t *testing.T) (s *testServer, path string, last chan answer) {
+	s = start(t, func(o *Options) { o.Finisher = &slow{o.Finisher, make(chan struct{})} })
+	content := picture(t, 100, 100)
+	path, last = s.create("/avatars/", "Upload-Length", itoa(len(content))), make(chan answer)
+	go func() { last <- s.patch(path, "0", strings.NewReader(content)) }()
+	for deadline := time.Now().Add(10 * time.Second); s.state(path).State != upload.Received; {
+		if time.Now().After(deadline) {
+			t.Fatal("never received")
+		}
+	}
+	return s, path, last
+}
+
+func TestWhoeverTakesOverDoesNotWaitForAVerdict(t *testing.T) {
+	s, path, last := held(t)
+	s.do(http.MethodDelete, path, tus, nil).want(t, statusIs(204))
+	a := <-last
+	a.want(t, statusIs(204), has("Sluice-State", "received"))
+	s.do(http.MethodHead, path, tus, nil).want(t, statusIs(404))
+}
+
+func TestDrainDoesNotWaitForAVerdict(t *testing.T) {
+	s, path, last := held(t)
+	s.Drain()
+	a := <-last
+	a.want(t, statusIs(204), has("Sluice-State", "received"))
+	s.do(http.MethodHead, path, tus, nil).want(t, statusIs(200), has("Sluice-State", "received"))
+}
+
 func TestLostLastAnswerDoesNotProcessTwice(t *testing.T) {
 	s := start(t, nil)
 	content := picture(t, 100, 100)

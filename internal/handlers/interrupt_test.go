@@ -37,7 +37,7 @@ func (p *pausing) Lookup(id upload.ID) (upload.Record, error) {
 	return p.Store.Lookup(id)
 }
 
-// stalled sends a PATCH whose body begins with first and then stands still. It is a socket: Go's client has trouble with an
+// stalled sends a PATCH whose body begins with first and then stands still, five bytes before its end. It is a socket: Go's client has trouble with an
 // answer that comes before its body has ended. Read the answer with readAnswer.
 func (s *testServer) stalled(path, offset, first string) net.Conn {
 	s.t.Helper()
@@ -47,7 +47,7 @@ func (s *testServer) stalled(path, offset, first string) net.Conn {
 	}
 	s.t.Cleanup(func() { conn.Close() })
 	fmt.Fprintf(conn, "PATCH %s HTTP/1.1\r\nHost: test\r\nTus-Resumable: 1.0.0\r\nContent-Type: %s\r\nUpload-Offset: %s\r\n"+
-		"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", path, chunkType, offset, len(first), first)
+		"Content-Length: %d\r\n\r\n%s", path, chunkType, offset, len(first)+5, first)
 	return conn
 }
 

@@ -32,8 +32,9 @@ type request struct {
 	body     *tap          // never nil
 
 	mu    sync.Mutex
-	cause error // why the body must not be read further; set once
-	over  bool  // the handler has returned: the connection is the next request's
+	cause error  // why the body must not be read further; set once
+	wake  func() // ends what else the request waits for; nil if nothing
+	over  bool   // the handler has returned: the connection is the next request's
 }
 
 type requestKey struct{}
@@ -53,6 +54,9 @@ func (r *request) interrupt(cause error) {
 		return
 	}
 	r.cause = cause
+	if r.wake != nil {
+		r.wake()
+	}
 	if r.body.ended.Load() {
 		return // nothing is read any more, and a deadline would hit the connection's next request
 	}
@@ -64,6 +68,16 @@ func (r *request) interrupted() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.cause
+}
+
+// wakeBy has wake called when the request is interrupted: at once if it was already.
+func (r *request) wakeBy(wake func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.wake = wake
+	if r.cause != nil {
+		wake()
+	}
 }
 
 // finished ends the time in which the request can be interrupted, and returns why it was, or nil.

@@ -104,6 +104,7 @@ type chunk struct {
 	judged bool
 	verify func(io.Reader) error // see [upload.Check]
 	held   bool                  // no byte of it counts yet
+	quiet  bool                  // its offset is not told yet
 }
 
 // beginChunk opens the file of id for writing at off, cut to off.
@@ -113,7 +114,7 @@ func (f *File) beginChunk(id upload.ID, off int64, check upload.Check) (*chunk, 
 		return nil, err
 	}
 	c := &chunk{f: f, e: e, off: off, pos: off, synced: off, begun: off,
-		length: e.rec.Length, judged: f.judge == nil || e.judged, verify: check.Verify, held: check.Announced}
+		length: e.rec.Length, judged: f.judge == nil || e.judged, verify: check.Verify, held: check.Announced, quiet: check.Quiet}
 	if err = e.writable(); err == nil && off != e.rec.Offset {
 		err = upload.ErrOffsetMismatch
 	}
@@ -280,17 +281,29 @@ func (c *chunk) write(p []byte) error {
 	if err != nil {
 		return fmt.Errorf("store: write %s at %d: %w", c.e.id, c.pos, diskError(err))
 	}
+	if err := c.step(); err != nil {
+		return err
+	}
 	if !c.f.durable {
 		return c.publish()
-	}
-	if c.pos-c.begun >= writebackStep {
-		c.file.Writeback(c.begun, c.pos-c.begun)
-		c.begun = c.pos
 	}
 	if c.pos-c.synced >= maxUnsynced {
 		return c.sync()
 	}
 	return nil
+}
+
+// step does, every writebackStep bytes, what is too much for every write: it sees to the reserve, which is kept but for as
+// much by each upload, and has the disk begin.
+func (c *chunk) step() error {
+	if c.pos-c.begun < writebackStep {
+		return nil
+	}
+	if c.f.durable {
+		c.file.Writeback(c.begun, c.pos-c.begun)
+	}
+	c.begun = c.pos
+	return c.f.room(0)
 }
 
 // judge asks the judge as soon as there are bytes enough.
@@ -344,7 +357,7 @@ func (c *chunk) fallBack(cause error) error {
 func (c *chunk) publish() error {
 	c.e.mu.Lock()
 	defer c.e.mu.Unlock()
-	if err := c.e.writable(); err != nil || c.held {
+	if err := c.e.writable(); err != nil || c.held || c.quiet {
 		return err
 	}
 	c.e.pos, c.e.rec.Offset = c.pos, c.pos
@@ -360,6 +373,7 @@ func (c *chunk) publish() error {
 // end makes the chunk count, or takes it back if cause says that it is refused, and closes the file.
 func (c *chunk) end(cause error) error {
 	err := cause
+	c.quiet = false
 	switch {
 	case errors.As(cause, new(*upload.Rejection)), errors.Is(cause, upload.ErrGone): // settled, the bytes are removed
 	case errors.Is(cause, upload.ErrTooLarge), c.held && cause != nil:

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"sync"
+	"syscall"
 	"time"
 
 	"sluice/internal/durable"
@@ -89,8 +90,13 @@ func (f *File) unpin(e *entry) {
 // load reads the record of e and how much of its content is there.
 func (f *File) load(e *entry) error {
 	raw, err := f.fs.ReadFile(f.name(e.id, infoSuffix))
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return upload.ErrNotFound
+	case err != nil && !transient(err):
+		err = errors.Join(upload.ErrUnreadable, err)
+	case err == nil && f.suspect[e.id]:
+		err = upload.ErrUnreadable
 	}
 	if err != nil {
 		return fmt.Errorf("store: read record of %s: %w", e.id, err)
@@ -110,6 +116,16 @@ func (f *File) load(e *entry) error {
 	}
 	e.loaded = err == nil
 	return err
+}
+
+// transient tells troubles of the moment, which say nothing about a file.
+func transient(err error) bool {
+	for _, of := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EAGAIN, syscall.EINTR} {
+		if errors.Is(err, of) {
+			return true
+		}
+	}
+	return false
 }
 
 // measure finds out how many bytes of a receiving upload are stored, and makes them durable before anybody is told.

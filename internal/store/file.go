@@ -41,6 +41,8 @@ type File struct {
 	buffers  *buffers
 	holes    bool // the file system can tell how far a file was written, see durable.ReportsHoles
 	release  func() error
+	fans     sync.Map           // names of the fan directories that are there, durably
+	suspect  map[upload.ID]bool // could not be checked after a power cut; set before the store is used
 
 	mu      sync.Mutex // guards entries and the refs in them; taken before any entry's mutex is, never after
 	entries map[upload.ID]*entry
@@ -128,9 +130,12 @@ func (f *File) makeFan(id upload.ID) error {
 	if f.flat {
 		return nil
 	}
+	if _, synced := f.fans.Load(fan(id)); synced {
+		return nil
+	}
 	err := f.fs.Mkdir(fan(id))
 	if errors.Is(err, fs.ErrExist) {
-		return nil
+		err = nil // perhaps by somebody who did not come to sync it
 	}
 	if err == nil && f.durable {
 		err = f.fs.SyncDir(".")
@@ -138,6 +143,7 @@ func (f *File) makeFan(id upload.ID) error {
 	if err != nil {
 		return fmt.Errorf("store: make directory for %s: %w", id, diskError(err))
 	}
+	f.fans.Store(fan(id), true)
 	return nil
 }
 

@@ -55,7 +55,7 @@ func newFile(fsys durable.FS, o Options) *File {
 	return &File{
 		Locks: o.Metrics.newLocks(), fs: fsys, profile: o.Profile, flat: o.Flat, variants: o.Variants, durable: o.Durable,
 		reserve: o.Reserve, judge: o.Judge, metrics: o.Metrics, log: o.Logger, buffers: newBuffers(),
-		entries: make(map[upload.ID]*entry),
+		entries: make(map[upload.ID]*entry), suspect: make(map[upload.ID]bool),
 	}
 }
 
@@ -78,6 +78,9 @@ func (f *File) start() error {
 	}
 	if err := f.repair(powerCut); err != nil {
 		return err
+	}
+	if len(f.suspect) > 0 {
+		return nil // the next start checks again
 	}
 	return f.writeMark(last, now)
 }
@@ -107,6 +110,9 @@ func (f *File) probe(last mark) (bool, error) {
 // Close marks the directory as cleanly left and lets go of it. Without the mark, for which a disk may be too full, the next
 // boot checks every upload.
 func (f *File) Close() error {
+	if len(f.suspect) > 0 {
+		return f.release() // not clean
+	}
 	err := f.leaveClean()
 	if errors.Is(diskError(err), upload.ErrInsufficientStorage) {
 		f.log.Warn("not marked as cleanly left", "profile", f.profile, "err", err)

@@ -6,7 +6,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"syscall"
 
 	"sluice/internal/upload"
 )
@@ -24,19 +23,24 @@ func (f *File) repair(powerCut bool) error {
 		case f.isTemp(suffix):
 			return f.fs.Remove(path.Join(dir, name))
 		case suffix == goneSuffix:
-			return f.removeGone(id)
+			return f.goOn(id, f.removeGone(id))
 		case suffix == ".lock" && f.flat:
 			return f.refuseLiving(name)
 		case suffix == infoSuffix && powerCut:
-			err := f.repairUpload(id)
-			if errors.Is(err, syscall.EISDIR) { // where its content should be, an odd directory: no reason not to start
-				f.log.Error("upload cannot be checked", "profile", f.profile, "id", id, "err", err)
-				return nil
-			}
-			return err
+			return f.goOn(id, f.repairUpload(id))
 		}
 		return nil
 	})
+}
+
+// goOn keeps the trouble with one upload from stopping the server: it is told, and nobody is served that upload's bytes.
+func (f *File) goOn(id upload.ID, err error) error {
+	if err == nil || transient(err) {
+		return err
+	}
+	f.log.Error("upload cannot be checked", "profile", f.profile, "id", id, "err", err)
+	f.suspect[id] = true
+	return nil
 }
 
 // isTemp tells whether suffix is that of a file of ours which was being written. Others may leave theirs in a directory that

@@ -10,7 +10,8 @@ import (
 	"sluice/internal/upload"
 )
 
-// Publish implements [Store]. The variants are written and synced before the record names them.
+// Publish implements [Store]. The variants are written and synced before the record names them, also where the store is not
+// durable: after a power cut nothing else would tell that they are whole.
 func (f *File) Publish(id upload.ID, mediaType string, variants []upload.VariantFile) (upload.Record, error) {
 	e, err := f.acquire(id)
 	if err != nil {
@@ -31,7 +32,7 @@ func (f *File) Publish(id upload.ID, mediaType string, variants []upload.Variant
 	}
 	made := make([]upload.Variant, 0, len(variants))
 	for _, v := range variants {
-		if err := durable.WriteFile(f.fs, f.name(id, variantSuffix(v.Name)), v.Data, f.durable); err != nil {
+		if err := durable.WriteFile(f.fs, f.name(id, variantSuffix(v.Name)), v.Data, true); err != nil {
 			return e.rec.Record, fmt.Errorf("store: write variant of %s: %w", id, diskError(err))
 		}
 		made = append(made, v.Variant)
@@ -119,11 +120,8 @@ func (f *File) Terminate(id upload.ID) error {
 
 // removeGone removes what is left of a terminated upload, its renamed record last.
 func (f *File) removeGone(id upload.ID) error {
-	raw, err := f.fs.ReadFile(f.name(id, goneSuffix))
-	if err != nil {
-		return fmt.Errorf("store: remove %s: %w", id, err)
-	}
-	rec, _ := decodeRecord(id, raw) // an unreadable one leaves the profile's own names
+	raw, _ := f.fs.ReadFile(f.name(id, goneSuffix)) // an unreadable one leaves the profile's own names
+	rec, _ := decodeRecord(id, raw)
 	if err := f.removeContent(id, rec.Record); err != nil {
 		return err
 	}

@@ -107,6 +107,9 @@ type Variant struct {
 type Check struct {
 	// Announced tells that a verdict is due. Then no byte of the chunk counts before it, not even after a crash.
 	Announced bool
+	// Quiet tells that the chunk may turn out too long, or not be passed, when it has ended. Its bytes count after a crash, but
+	// no offset is told before the end that might be taken back.
+	Quiet bool
 	// Verify is called when the chunk has ended well, with what is stored of it. An error takes the chunk back. nil checks
 	// nothing.
 	Verify func(chunk io.Reader) error

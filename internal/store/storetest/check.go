@@ -113,6 +113,23 @@ var checkTests = []test{
 		b.complete(id)
 		b.content(id, data)
 	}},
+	{"that is quiet tells no offset that might be taken back, and keeps what a crash leaves", func(b *bench) {
+		b.open(Setup{})
+		data := noise(100_000, 1)
+		id := b.create(100_000)
+		src, send := io.Pipe()
+		b.Cleanup(func() { send.Close() })
+		go b.s.WriteChunk(id, 0, src, upload.Check{Quiet: true})
+		for sent := 0; sent < 50_000; sent += 1000 {
+			send.Write(data[sent : sent+1000])
+		}
+		b.at(id, upload.Receiving, 0)
+		b.reopen(Setup{}, true)
+		if rec := b.lookup(id); rec.Offset == 0 {
+			b.Fatal("nothing is kept")
+		}
+		b.holds(id, data)
+	}},
 	{"comes before the judge", func(b *bench) {
 		j := &spy{says: func([]byte) (string, error) { return "", verdict }}
 		b.open(Setup{Judge: j.judge})
