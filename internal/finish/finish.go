@@ -13,6 +13,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -46,7 +47,8 @@ type Options struct {
 type Pipeline struct {
 	lanes   map[string]Lane // by profile name
 	gate    *semaphore.Weighted
-	memory  int64 // the gate's capacity
+	memory  int64        // the gate's capacity
+	inUse   atomic.Int64 // bytes behind the gate now
 	metrics *Metrics
 	log     *slog.Logger
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"strconv"
 	"strings"
 
@@ -53,10 +54,14 @@ func (p *Pipeline) hold(ctx context.Context, lane Lane, rec upload.Record, extra
 	if err := p.gate.Acquire(ctx, need); err != nil {
 		return err
 	}
+	p.inUse.Add(need)
 	p.metrics.gate.Add(float64(need))
 	defer func() {
 		p.metrics.gate.Sub(float64(need))
 		p.gate.Release(need)
+		if p.inUse.Add(-need) == 0 && need > giveBack {
+			debug.FreeOSMemory()
+		}
 	}()
 	data, err := readWhole(lane.Store, rec)
 	if err != nil {
@@ -64,6 +69,10 @@ func (p *Pipeline) hold(ctx context.Context, lane Lane, rec upload.Record, extra
 	}
 	return do(data)
 }
+
+// giveBack is the size of a job, in bytes, after which an idle pipeline returns what it used to the system: it was much, and
+// the runtime would keep it for minutes.
+const giveBack = 64 << 20
 
 func readWhole(store Store, rec upload.Record) ([]byte, error) {
 	file, _, err := store.Open(rec.ID)
