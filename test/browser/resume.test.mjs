@@ -172,7 +172,7 @@ test('several files wait for their turn and all arrive', async () => {
   await page.setInputFiles('#stream-input', [...files, await h.textFile('empty.txt', '')]);
 
   await h.until('two that run', async () => await page.locator('#uploads .card[data-state="sending"]').count() === 2);
-  assert.ok(await page.locator('#uploads .card[data-state="queued"]').count() >= 1);
+  await h.until('others that wait', async () => await page.locator('#uploads .card[data-state="queued"]').count() >= 1);
   await page.setInputFiles('#stream-input', files[3]);
   assert.match(await page.locator('#stream-problem').innerText(), /part-4\.bin is in the list already/);
   await rate(-1);
