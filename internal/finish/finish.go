@@ -65,11 +65,13 @@ type jobKey struct {
 	id      upload.ID
 }
 
-// job is the processing of one upload. done is closed after rec and err are set.
+// job is the processing of one upload. done is closed after rec and err are set; failed, if ever, when the first try has
+// failed and a pause before the next begins.
 type job struct {
-	done chan struct{}
-	rec  upload.Record
-	err  error
+	done   chan struct{}
+	failed chan struct{}
+	rec    upload.Record
+	err    error
 }
 
 // New makes a pipeline; Close ends it.
@@ -145,10 +147,10 @@ func (p *Pipeline) start(lane Lane, rec upload.Record) *job {
 	if j := p.jobs[key]; j != nil {
 		return j
 	}
-	j := &job{done: make(chan struct{}), rec: rec}
+	j := &job{done: make(chan struct{}), failed: make(chan struct{}), rec: rec}
 	p.jobs[key] = j
 	p.work.Go(func() {
-		j.rec, j.err = p.run(lane, rec)
+		j.rec, j.err = p.run(lane, rec, sync.OnceFunc(func() { close(j.failed) }))
 		p.mu.Lock()
 		delete(p.jobs, key)
 		p.mu.Unlock()
@@ -160,8 +162,8 @@ func (p *Pipeline) start(lane Lane, rec upload.Record) *job {
 // retryAfter are the pauses before a step that failed is tried again; then the upload stays received until somebody asks for it, or the next start.
 var retryAfter = []time.Duration{time.Second, 5 * time.Second, 30 * time.Second}
 
-// run processes rec until it is settled, or gone, or the last try has failed.
-func (p *Pipeline) run(lane Lane, rec upload.Record) (upload.Record, error) {
+// run processes rec until it is settled, or gone, or the last try has failed. It calls paused before it waits for the next.
+func (p *Pipeline) run(lane Lane, rec upload.Record, paused func()) (upload.Record, error) {
 	jobs := p.metrics.jobs.WithLabelValues(string(lane.Profile.Lane))
 	jobs.Inc()
 	defer jobs.Dec()
@@ -175,10 +177,15 @@ func (p *Pipeline) run(lane Lane, rec upload.Record) (upload.Record, error) {
 		if settledMeanwhile(err) || p.ctx.Err() != nil {
 			return rec, err // or the server stops
 		}
-		p.log.Error("processing failed", "profile", rec.Profile, "id", rec.ID, "try", try+1, "err", err)
+		level := slog.LevelError
+		if errors.Is(err, upload.ErrInsufficientStorage) {
+			level = slog.LevelWarn // the disk's trouble, not ours
+		}
+		p.log.Log(p.ctx, level, "processing failed", "profile", rec.Profile, "id", rec.ID, "try", try+1, "err", err)
 		if try == len(retryAfter) {
 			return rec, err
 		}
+		paused()
 		select {
 		case <-time.After(retryAfter[try]):
 		case <-p.ctx.Done():

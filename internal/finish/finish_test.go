@@ -188,12 +188,23 @@ func TestStepThatFailsIsTriedAgainAndThenLeft(t *testing.T) {
 				disk.left.Store(fails)
 				pl := New(Options{Lanes: []Lane{{p, disk}}, ImageMemory: 1, Metrics: NewMetrics(), Logger: quiet})
 				defer pl.Close()
-				got, err := pl.Stream(t.Context(), rec)
+				got, err := pl.Whole(t.Context(), rec)
 				if got.State != want || (err == nil) != (want == upload.Ready) {
 					t.Errorf("got %s, %v; want %s", got.State, err, want)
 				}
 			})
 		})
+	}
+}
+
+func TestClientOfAStreamWaitsForNoSecondTry(t *testing.T) {
+	p := profile(t, "file")
+	files := openStore(t, p)
+	disk := &failing{Store: files}
+	disk.left.Store(99)
+	got, err := pipeline(t, p, disk, 1).Stream(t.Context(), receive(t, files, "hello")) // real time: a pause would be seconds
+	if got.State != upload.Received || err != nil || disk.left.Load() != 98 {
+		t.Errorf("got %s, %v after %d tries, want received after one", got.State, err, 99-disk.left.Load())
 	}
 }
 
