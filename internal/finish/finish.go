@@ -121,22 +121,26 @@ func (p *Pipeline) Resume(rec upload.Record) {
 	}
 }
 
-// settle has rec processed and waits for the verdict, until ctx is done: then it returns rec as it was, and the work goes
-// on.
-func (p *Pipeline) settle(ctx context.Context, rec upload.Record) (upload.Record, error) {
+// settle has rec processed and waits for the verdict. It returns rec as it was, and the work goes on, when ctx is done before,
+// or when the first try has failed and the caller does not want to wait for another.
+func (p *Pipeline) settle(ctx context.Context, rec upload.Record, oneTry bool) (upload.Record, error) {
 	lane, ok := p.lanes[rec.Profile]
 	if !ok {
 		return rec, fmt.Errorf("finish: no profile %q", rec.Profile)
 	}
 	j := p.start(lane, rec)
+	var failed <-chan struct{} // nil: never
+	if oneTry {
+		failed = j.failed
+	}
 	select {
 	case <-j.done:
 		return j.rec, j.err
+	case <-failed:
 	case <-ctx.Done():
-		return rec, nil
 	case <-p.ctx.Done():
-		return rec, nil
 	}
+	return rec, nil
 }
 
 // start returns the job for rec, begun now unless it runs already.

@@ -2,7 +2,6 @@ package finish
 
 import (
 	"context"
-	"fmt"
 
 	"sluice/internal/media"
 	"sluice/internal/upload"
@@ -12,19 +11,7 @@ import (
 // its bytes are where they belong; what is left is to say so. Where that fails, on a full disk say, rec comes back as it was
 // and the work goes on: no client waits for a second try.
 func (p *Pipeline) Stream(ctx context.Context, rec upload.Record) (upload.Record, error) {
-	lane, ok := p.lanes[rec.Profile]
-	if !ok {
-		return rec, fmt.Errorf("finish: no profile %q", rec.Profile)
-	}
-	j := p.start(lane, rec)
-	select {
-	case <-j.done:
-		return j.rec, j.err
-	case <-j.failed:
-	case <-ctx.Done():
-	case <-p.ctx.Done():
-	}
-	return rec, nil
+	return p.settle(ctx, rec, true)
 }
 
 // Judge returns what tells, from the first [upload.HeadBytes] bytes alone, whether profile takes an upload. It returns nil

@@ -16,7 +16,7 @@ import (
 // Whole settles an upload of the whole lane: its file is read into memory, decoded, turned, cropped, scaled and encoded
 // anew. The verdict is waited for until ctx is done; then rec comes back as it was, and the work goes on.
 func (p *Pipeline) Whole(ctx context.Context, rec upload.Record) (upload.Record, error) {
-	return p.settle(ctx, rec)
+	return p.settle(ctx, rec, false)
 }
 
 // whole processes the picture in rec. It holds the file, and what decoding needs, only while the gate has room for both, so

@@ -49,7 +49,6 @@ const (
 	CodeUnsupportedType = "unsupported_media_type" // the content is not of a type that the profile takes
 	CodeTooManyPixels   = "too_many_pixels"        // a picture larger than the profile allows
 	CodeUnreadableImage = "unreadable_image"       // a picture of a right type that cannot be decoded
-	CodeNotProcessed    = "not_processed"          // processing failed for good
 )
 
 func (r *Rejection) Error() string { return fmt.Sprintf("rejected: %s: %s", r.Code, r.Message) }
