@@ -24,6 +24,36 @@ func (b *bench) checked(id upload.ID, off int64, src io.Reader, check upload.Che
 	}
 }
 
+// stepped is a source that the test feeds. The store asks for more only when it has written what it got, so nothing is on its
+// way to the disk when the test goes on.
+type stepped struct {
+	asked chan struct{}
+	data  chan []byte
+}
+
+func (s stepped) Read(p []byte) (int, error) {
+	s.asked <- struct{}{}
+	data, ok := <-s.data
+	if !ok {
+		return 0, errSource
+	}
+	return copy(p, data), nil
+}
+
+// stalled has a chunk of data begin at off, in pieces that are written one by one, and never end: as it is when the process
+// dies.
+func (b *bench) stalled(id upload.ID, off int64, data []byte, check upload.Check) {
+	b.Helper()
+	src := stepped{make(chan struct{}), make(chan []byte)}
+	go b.s.WriteChunk(id, off, src, check)
+	for ; len(data) > 0; data = data[min(1000, len(data)):] {
+		<-src.asked
+		src.data <- data[:min(1000, len(data))]
+	}
+	<-src.asked
+	b.Cleanup(func() { close(src.data) })
+}
+
 var checkTests = []test{
 	{"sees the chunk and nothing else", func(b *bench) {
 		b.open(Setup{})
@@ -84,12 +114,7 @@ var checkTests = []test{
 		data := noise(100_000, 1)
 		id := b.create(100_000)
 		b.write(id, 0, data[:1000])
-		src, send := io.Pipe()
-		b.Cleanup(func() { send.Close() })
-		go b.s.WriteChunk(id, 1000, src, announced(nil))
-		for sent := 1000; sent < 90_000; sent += 1000 {
-			send.Write(make([]byte, 1000)) // other bytes than data has; each write returns when it has been read
-		}
+		b.stalled(id, 1000, make([]byte, 89_000), announced(nil)) // other bytes than data has
 		b.at(id, upload.Receiving, 1000)
 		b.reopen(Setup{}, true)
 		b.at(id, upload.Receiving, 1000)
@@ -117,17 +142,10 @@ var checkTests = []test{
 		b.open(Setup{})
 		data := noise(100_000, 1)
 		id := b.create(100_000)
-		src, send := io.Pipe()
-		b.Cleanup(func() { send.Close() })
-		go b.s.WriteChunk(id, 0, src, upload.Check{Quiet: true})
-		for sent := 0; sent < 50_000; sent += 1000 {
-			send.Write(data[sent : sent+1000])
-		}
+		b.stalled(id, 0, data[:50_000], upload.Check{Quiet: true})
 		b.at(id, upload.Receiving, 0)
 		b.reopen(Setup{}, true)
-		if rec := b.lookup(id); rec.Offset == 0 {
-			b.Fatal("nothing is kept")
-		}
+		b.at(id, upload.Receiving, 50_000)
 		b.holds(id, data)
 	}},
 	{"comes before the judge", func(b *bench) {
