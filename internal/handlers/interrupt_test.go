@@ -183,6 +183,22 @@ func TestNewcomerTakesOverAStalledUpload(t *testing.T) {
 	s.patch(path, "5", strings.NewReader("world")).want(t, statusIs(204), has("Sluice-State", "ready"))
 }
 
+// A client that sends faster than it reads must find the answer, not a reset: so its connection takes what comes for a while.
+func TestInterruptedClientMaySendOnUntilItHasReadItsAnswer(t *testing.T) {
+	s := start(t, nil)
+	path := s.create("/files/", "Upload-Length", "10")
+	first := s.stalled(path, "0", "hello")
+	s.awaitOffset(path, 5)
+	s.do(http.MethodHead, path, tus, nil).want(t, statusIs(200))
+	s.readAnswer(first).want(t, statusIs(423))
+	for _, rest := range []string{"wo", "rl"} { // a closed connection resets at the first, and tells it at the second
+		if _, err := io.WriteString(first, rest); err != nil {
+			t.Fatalf("the connection was reset: %v", err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
 // awaitOffset returns when an upload has got as far as want.
 func (s *testServer) awaitOffset(path string, want int64) {
 	s.t.Helper()

@@ -93,6 +93,7 @@ func (w *response) leaveBody(h http.Header) {
 	switch {
 	case w.req.interrupted() != nil: // the connection's deadline may have been moved, see [request.interrupt]
 		h.Set("Connection", "close")
+		w.linger = body.unread()
 	case !body.unread():
 	case body.n > 0 || body.length < 0 || body.length > maxDiscard, w.req.outer.Header.Get("Expect") != "":
 		h.Set("Connection", "close") // who waits to be told to send will not send, if told this
