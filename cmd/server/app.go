@@ -21,6 +21,7 @@ import (
 // app is every part of the server, joined. Read build from top to bottom to follow the data: store, finish, handlers.
 type app struct {
 	stores   []*store.File
+	sweeper  *store.Sweeper
 	pipeline *finish.Pipeline
 	handlers *handlers.Handlers
 	open     prometheus.Gauge // public connections
@@ -39,20 +40,21 @@ func build(cfg config.Config, log *slog.Logger) (a *app, err error) {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), a.open, buildInfo())
 
 	// Where the bytes go: a store for each profile, judging heads as they arrive.
-	storeMetrics := store.NewMetrics()
+	storeMetrics, promises := store.NewMetrics(), new(store.Promises)
 	registry.MustRegister(storeMetrics.Collectors()...)
 	var endpoints []handlers.Endpoint
 	var lanes []finish.Lane
 	for _, profile := range cfg.Profiles {
-		files, err := openStore(cfg, profile, storeMetrics, log)
+		files, err := store.Open(storeOptions(cfg, profile, storeMetrics, promises, log))
 		if err != nil {
-			return a, err
+			return a, fmt.Errorf("profile %s: %w", profile.Name, err)
 		}
 		a.stores = append(a.stores, files)
 		endpoints = append(endpoints, handlers.Endpoint{Profile: profile, Store: files})
 		lanes = append(lanes, finish.Lane{Profile: profile, Store: files})
 	}
 	registry.MustRegister(store.Disks(a.stores))
+	a.sweeper = store.NewSweeper(a.stores, log)
 
 	// What happens to complete uploads: whole ones are processed, streamed ones are let through.
 	finishMetrics := finish.NewMetrics()
@@ -61,21 +63,18 @@ func build(cfg config.Config, log *slog.Logger) (a *app, err error) {
 
 	// How clients reach both.
 	a.handlers, err = handlers.New(handlers.Options{
-		Endpoints: endpoints, Finisher: a.pipeline, Page: web.Handler(), PublicURL: cfg.PublicURL, CORSOrigins: cfg.CORSOrigins,
+		Endpoints: endpoints, Finisher: a.pipeline, Sweep: a.sweeper.Sweep, Page: web.Handler(), PublicURL: cfg.PublicURL, CORSOrigins: cfg.CORSOrigins,
 		MaxUploads: cfg.MaxUploads, IdleTimeout: cfg.IdleTimeout, Registry: registry, Logger: log,
 	})
 	return a, err
 }
 
-func openStore(cfg config.Config, profile upload.Profile, metrics *store.Metrics, log *slog.Logger) (*store.File, error) {
-	files, err := store.Open(store.Options{
+func storeOptions(cfg config.Config, profile upload.Profile, metrics *store.Metrics, promises *store.Promises, log *slog.Logger) store.Options {
+	return store.Options{
 		Dir: profile.Dir, Profile: profile.Name, Flat: profile.Flat, Variants: variantNames(profile), Durable: cfg.Durability == "always",
-		Reserve: cfg.Reserve, Judge: finish.Judge(profile), Metrics: metrics, Logger: log,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("profile %s: %w", profile.Name, err)
+		Reserve: cfg.Reserve, MaxBytes: profile.MaxBytes, Lifetime: profile.Lifetime, Retention: profile.Retention,
+		KeepParts: profile.KeepParts, Direct: profile.Lane == upload.Stream, Promises: promises, Judge: finish.Judge(profile), Metrics: metrics, Logger: log,
 	}
-	return files, nil
 }
 
 func variantNames(profile upload.Profile) []string {
@@ -97,6 +96,9 @@ func buildInfo() prometheus.Collector {
 
 // close ends the parts in the opposite order of the data's way. Nothing may be served any more.
 func (a *app) close() error {
+	if a.sweeper != nil {
+		a.sweeper.Close()
+	}
 	if a.pipeline != nil {
 		a.pipeline.Close()
 	}

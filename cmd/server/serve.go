@@ -45,7 +45,10 @@ func serve(ctx context.Context, cfg config.Config, stdout, stderr io.Writer) err
 		return err
 	}
 	limitMemory(cfg.ImageMemory)
-	a.pipeline.Recover()
+	recovered := a.pipeline.Recover()
+	if cfg.SweepInterval > 0 {
+		a.sweeper.Start(recovered, cfg.SweepInterval)
+	}
 	servers := []*http.Server{newServer(a.handlers.Public, cfg, log), newServer(a.handlers.Private, cfg, log)}
 	servers[0].ConnState = countConnections(a.open)
 	failed := make(chan error, len(servers))

@@ -24,14 +24,15 @@ type Command string
 // The commands. Serve is what no command at all means.
 const (
 	Serve   Command = "serve"
+	GC      Command = "gc"
 	Health  Command = "health"
 	Version Command = "version"
 )
 
-// Config is what [Parse] found. Of the commands other than Serve it holds what they use and nothing else: Command, and for
-// Health PrivateListen.
+// Config is what [Parse] found. Version has Command alone, Health PrivateListen besides, and the others everything.
 type Config struct {
 	Command         Command
+	DryRun          bool             // GC only tells
 	Listen          string           // host:port of the public listener; port 0 takes a free one
 	PrivateListen   string           // host:port of the private listener; may be other than loopback, and may be ":port"
 	PublicURL       *url.URL         // under which clients reach the server, no slash at the end; nil if not given
@@ -40,6 +41,7 @@ type Config struct {
 	CORSOrigins     []string         // scheme://host[:port] in lower case, or "*" alone
 	Profiles        []upload.Profile // checked, at least one, Dir absolute; built-in rows first
 	Reserve         int64            // bytes of disk kept free, 0 or more
+	SweepInterval   time.Duration    // 0 is never
 	MaxConnections  int              // of the public listener at once
 	MaxUploads      int              // requests that carry upload bytes, at once
 	ImageMemory     int64            // bytes for the whole lane together, at least [WholeJobBytes] of every row in it

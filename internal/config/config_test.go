@@ -62,8 +62,8 @@ func TestNoArgumentAtAllIsEnough(t *testing.T) {
 	c := mustParse(t, nil, nil, "")
 	data, _ := filepath.Abs("data")
 	got := fmt.Sprintf("%+v", c)
-	want := fmt.Sprintf("{Command:serve Listen:127.0.0.1:8080 PrivateListen:127.0.0.1:8081 PublicURL:<nil> Data:./data "+
-		"Durability:always CORSOrigins:[*] Profiles:%+v Reserve:1073741824 MaxConnections:10000 MaxUploads:2000 "+
+	want := fmt.Sprintf("{Command:serve DryRun:false Listen:127.0.0.1:8080 PrivateListen:127.0.0.1:8081 PublicURL:<nil> Data:./data "+
+		"Durability:always CORSOrigins:[*] Profiles:%+v Reserve:1073741824 SweepInterval:10m0s MaxConnections:10000 MaxUploads:2000 "+
 		"ImageMemory:1073741824 IdleTimeout:1m0s ShutdownTimeout:10s LogFormat:text LogLevel:INFO}", builtIn(data))
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
@@ -93,6 +93,7 @@ var settings = []struct {
 	{"durability", "none", "always", "none", [3]string{"none", "always", "none"}, func(c Config) any { return c.Durability }},
 	{"cors-origin", "[http://a, https://B:443]", "http://c,http://d:1", "app://e", [3]string{"[http://a https://b]", "[http://c http://d:1]", "[app://e]"}, func(c Config) any { return c.CORSOrigins }},
 	{"reserve", "0", "2KiB", "3kB", [3]string{"0", "2048", "3000"}, func(c Config) any { return c.Reserve }},
+	{"sweep-interval", "0", "2m", "1d", [3]string{"0s", "2m0s", "24h0m0s"}, func(c Config) any { return c.SweepInterval }},
 	{"max-connections", "1", "2", "3", [3]string{"1", "2", "3"}, func(c Config) any { return c.MaxConnections }},
 	{"max-uploads", "1", "2", "3_000", [3]string{"1", "2", "3000"}, func(c Config) any { return c.MaxUploads }},
 	{"image-memory", "2GiB", "3 GiB", "4gib", [3]string{"2147483648", "3221225472", "4294967296"}, func(c Config) any { return c.ImageMemory }},
@@ -130,7 +131,7 @@ func TestEveryFlagIsInTheTableOfSettings(t *testing.T) {
 		tested[s.name] = true
 	}
 	for _, flag := range line.ctx.Model.Flags {
-		if !tested[flag.Name] {
+		if !tested[flag.Name] && !lineOnly(flag.Name) {
 			t.Errorf("--%s is not in the table", flag.Name)
 		}
 	}
@@ -247,4 +248,18 @@ func TestHelpThatCannotBeWrittenIsAnError(t *testing.T) {
 	if err == nil || errors.Is(err, ErrHelp) {
 		t.Errorf("got %v, want the error of writing", err)
 	}
+}
+
+func TestGCIsToldOnTheLineAloneWhatToDo(t *testing.T) {
+	c := mustParse(t, []string{"gc", "--dry-run", "--data=d"}, nil, "")
+	if c.Command != GC || !c.DryRun || c.Data != "d" || len(c.Profiles) != 3 {
+		t.Errorf("got %+v", c)
+	}
+	if c := mustParse(t, []string{"gc"}, map[string]string{"SLUICE_DRY_RUN": "true"}, ""); c.DryRun {
+		t.Error("the environment made it a dry run")
+	}
+	_, err := parse(t, []string{"gc", "--listen=:1"}, nil, "dry-run: true\n")
+	wantFaults(t, err, "--listen: means nothing to gc", "dry-run: unknown key")
+	_, err = parse(t, []string{"--dry-run"}, nil, "")
+	wantFaults(t, err, "--dry-run: means nothing to serve")
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -12,10 +13,12 @@ import (
 // value that it cannot convert, and we want to name them all.
 type flags struct {
 	Serve   struct{} `cmd:"" default:"1" help:"Take uploads. This is what sluice does without a command."`
+	GC      struct{} `cmd:"" name:"gc" help:"Remove what is over; --dry-run tells what that would be."`
 	Health  struct{} `cmd:"" help:"Ask a running server, at its --private-listen, whether it is well."`
 	Version struct{} `cmd:"" help:"Say which version this is."`
 
 	Config string `group:"General" placeholder:"FILE" help:"Read settings and profiles from this YAML file."`
+	DryRun bool   `group:"General" help:"Only tell what would be removed."`
 
 	Listen        string   `group:"Network" placeholder:"ADDR" default:"127.0.0.1:8080" help:"Where clients come in. Port 0 takes a free port."`
 	PrivateListen string   `group:"Network" placeholder:"ADDR" default:"127.0.0.1:8081" help:"Metrics, health, profiling and administration: keep it private."`
@@ -25,6 +28,8 @@ type flags struct {
 	Data       string `group:"Storage" placeholder:"DIR" default:"./data" help:"Where everything is kept. Relative directories of profiles lie below it."`
 	Durability string `group:"Storage" placeholder:"always|none" default:"always" help:"What acknowledged bytes survive: a power cut, or only a crash of sluice."`
 	Reserve    string `group:"Storage" placeholder:"SIZE" default:"1GiB" help:"Disk space that uploads leave free; 0 is none."`
+
+	SweepInterval string `group:"Storage" placeholder:"TIME" default:"10m" help:"How often what has expired is removed; 0 is never."`
 
 	MaxConnections  string `group:"Limits" placeholder:"N" default:"10000" help:"Public connections at once."`
 	MaxUploads      string `group:"Limits" placeholder:"N" default:"2000" help:"Requests that carry upload bytes, at once."`
@@ -113,14 +118,18 @@ func (l *commandLine) command() Command {
 
 // usedBy tells whether a command looks at the flag of that name.
 func usedBy(command Command, name string) bool {
-	switch {
-	case command == Serve || name == "help":
-		return true
-	case command == Health:
-		return name == "private-listen" || name == "config"
+	of := map[Command][]string{
+		Health: {"private-listen", "config"},
+		GC:     {"private-listen", "config", "dry-run", "data", "durability", "log-format", "log-level"},
 	}
-	return false
+	if command == Serve {
+		return !lineOnly(name)
+	}
+	return name == "help" || slices.Contains(of[command], name)
 }
+
+// lineOnly tells flags that are about one run of a command: neither the environment nor the file has them.
+func lineOnly(name string) bool { return name == "dry-run" }
 
 func (l *commandLine) flag(arg string) *kong.Flag {
 	for _, flag := range l.ctx.Model.Flags {

@@ -100,6 +100,9 @@ func flagLine(flag *kong.Flag) string {
 	if flag.Name == "help" {
 		return "  -h, --help"
 	}
+	if lineOnly(flag.Name) {
+		return "  --" + flag.Name
+	}
 	without := ""
 	if flag.HasDefault {
 		without = "default " + flag.Default

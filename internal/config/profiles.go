@@ -23,8 +23,8 @@ func (r row) fault(format string, args ...any) error {
 
 // columns are the keys of a row in the file.
 func columns() []string {
-	return []string{"name", "path", "lane", "maxBytes", "maxPixels", "accept", "lifetime", "retention", "dir", "flat",
-		"variants", "disabled"}
+	return []string{"name", "path", "lane", "maxBytes", "maxPixels", "accept", "lifetime", "retention", "keepParts", "dir",
+		"flat", "variants", "disabled"}
 }
 
 // profileTable is the built-in table with the file's rows laid over it: a known name changes the columns that it gives, or
@@ -99,6 +99,8 @@ func setColumn(p *upload.Profile, disabled *bool, column pair) (err error) {
 		p.Lifetime, err = cell(column.value, parseDuration)
 	case "retention":
 		p.Retention, err = cell(column.value, parseDuration)
+	case "keepParts":
+		p.KeepParts, err = cell(column.value, parseBool)
 	case "dir":
 		p.Dir, err = text(column.value)
 	case "flat":

@@ -29,7 +29,7 @@ func (s *source) open(name string) []error {
 
 // Resolve implements [kong.Resolver]: it is asked for the flags that the command line does not give.
 func (s *source) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-	if flag.Name == "help" || flag.Name == "config" {
+	if flag.Name == "help" || flag.Name == "config" || lineOnly(flag.Name) {
 		return nil, nil
 	}
 	if value := s.getenv(envName(flag.Name)); value != "" {
@@ -51,7 +51,7 @@ func (s *source) strangers(flags []*kong.Flag) []error {
 	known := map[string]*kong.Flag{}
 	names := []string{"profiles"}
 	for _, flag := range flags {
-		if flag.Name != "help" && flag.Name != "config" {
+		if flag.Name != "help" && flag.Name != "config" && !lineOnly(flag.Name) {
 			known[flag.Name] = flag
 			names = append(names, flag.Name)
 		}

@@ -29,6 +29,7 @@ func (v *values) build(c *Config, f *flags) {
 		v.checkAsked(c.PrivateListen)
 		return
 	}
+	c.DryRun = f.DryRun
 	v.fill(c, f)
 	table, faults := profileTable(v.src.file)
 	v.faults.add(faults...)
@@ -46,6 +47,7 @@ func (v *values) fill(c *Config, f *flags) {
 	c.Data = read(v, "data", f.Data, parseDir)
 	c.Durability = read(v, "durability", f.Durability, oneOf("always", "none"))
 	c.Reserve = read(v, "reserve", f.Reserve, parseSize)
+	c.SweepInterval = read(v, "sweep-interval", f.SweepInterval, parseDuration)
 	c.MaxConnections = read(v, "max-connections", f.MaxConnections, parseLimit)
 	c.MaxUploads = read(v, "max-uploads", f.MaxUploads, parseLimit)
 	c.ImageMemory = read(v, "image-memory", f.ImageMemory, positive(parseSize))

@@ -67,7 +67,10 @@ type File interface {
 }
 
 // Root is an [FS] on a real directory, held by an os.Root: no name and no symbolic link leads out of it.
-type Root struct{ root *os.Root }
+type Root struct {
+	root *os.Root
+	dir  *os.File // the directory itself
+}
 
 // OpenRoot opens the directory at dir, which is made with its parents if missing. Close releases it.
 func OpenRoot(dir string) (*Root, error) {
@@ -78,14 +81,18 @@ func OpenRoot(dir string) (*Root, error) {
 	if err != nil {
 		return nil, fmt.Errorf("durable: %w", err)
 	}
-	return &Root{root}, nil
+	self, err := root.Open(".")
+	if err != nil {
+		return nil, fmt.Errorf("durable: %w", errors.Join(err, root.Close()))
+	}
+	return &Root{root, self}, nil
 }
 
 // Close releases the directory; open files stay open.
-func (r *Root) Close() error { return r.root.Close() }
+func (r *Root) Close() error { return errors.Join(r.dir.Close(), r.root.Close()) }
 
 func (r *Root) Open(name string) (Reader, error) {
-	f, err := r.root.Open(name)
+	f, err := r.root.OpenFile(name, os.O_RDONLY|openFlag, 0)
 	if err != nil {
 		return nil, err // not f: a nil *os.File in an interface is not nil
 	}
@@ -93,18 +100,26 @@ func (r *Root) Open(name string) (Reader, error) {
 }
 
 func (r *Root) OpenFile(name string, flag int) (File, error) {
-	f, err := r.root.OpenFile(name, flag, FilePerm)
+	f, err := r.root.OpenFile(name, flag|openFlag, FilePerm)
 	if err != nil {
 		return nil, err
 	}
 	return osFile{f}, nil
 }
 
-func (r *Root) ReadFile(name string) ([]byte, error)  { return r.root.ReadFile(name) }
 func (r *Root) Mkdir(name string) error               { return r.root.Mkdir(name, DirPerm) }
 func (r *Root) Remove(name string) error              { return r.root.Remove(name) }
 func (r *Root) Rename(oldName, newName string) error  { return r.root.Rename(oldName, newName) }
 func (r *Root) Stat(name string) (fs.FileInfo, error) { return r.root.Stat(name) }
+
+func (r *Root) ReadFile(name string) ([]byte, error) {
+	f, err := r.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
+}
 
 func (r *Root) ReadDir(name string) ([]fs.DirEntry, error) {
 	dir, err := r.root.Open(name)
@@ -116,6 +131,9 @@ func (r *Root) ReadDir(name string) ([]fs.DirEntry, error) {
 }
 
 func (r *Root) SyncDir(name string) error {
+	if name == "." {
+		return r.dir.Sync()
+	}
 	dir, err := r.root.Open(name)
 	if err != nil {
 		return err
@@ -123,16 +141,8 @@ func (r *Root) SyncDir(name string) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-func (r *Root) Flush() error         { return r.withDir(syncFS) }
-func (r *Root) Free() (int64, error) { return statFree(r.root) }
-
-func (r *Root) withDir(do func(*os.File) error) error {
-	dir, err := r.root.Open(".")
-	if err != nil {
-		return err
-	}
-	return errors.Join(do(dir), dir.Close())
-}
+func (r *Root) Flush() error         { return syncFS(r.dir) }
+func (r *Root) Free() (int64, error) { return statFree(r.dir) }
 
 // osFile adds to an *os.File what each system does its own way.
 type osFile struct{ *os.File }
@@ -161,15 +171,7 @@ func WriteFile(fsys FS, name string, data []byte, sync bool) (err error) {
 			fsys.Remove(temp)
 		}
 	}()
-	if _, err := f.WriteAt(data, 0); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	if sync {
-		if err := f.Datasync(); err != nil {
-			return errors.Join(err, f.Close())
-		}
-	}
-	if err := f.Close(); err != nil {
+	if err := fill(f, data, sync); err != nil {
 		return err
 	}
 	if err := fsys.Rename(temp, name); err != nil {
@@ -179,4 +181,13 @@ func WriteFile(fsys FS, name string, data []byte, sync bool) (err error) {
 		return nil
 	}
 	return fsys.SyncDir(path.Dir(name))
+}
+
+// fill writes data to a new file and closes it.
+func fill(f File, data []byte, sync bool) error {
+	_, err := f.WriteAt(data, 0)
+	if err == nil && sync {
+		err = f.Datasync()
+	}
+	return errors.Join(err, f.Close())
 }

@@ -35,13 +35,17 @@ func lockFile(f *os.File) error {
 	return err
 }
 
-func statFree(root *os.Root) (int64, error) {
-	dir, err := root.Open(".")
-	if err != nil {
-		return 0, err
-	}
-	defer dir.Close()
+func statFree(dir *os.File) (int64, error) {
 	var st unix.Statfs_t
-	err = control(dir, func(fd int) error { return unix.Fstatfs(fd, &st) })
+	err := control(dir, func(fd int) error { return unix.Fstatfs(fd, &st) })
 	return int64(st.Bavail) * int64(st.Bsize), err
+}
+
+// Device is the number of the file system that holds dir.
+func Device(dir string) (uint64, error) {
+	var st unix.Stat_t
+	if err := unix.Stat(dir, &st); err != nil {
+		return 0, &os.PathError{Op: "stat", Path: dir, Err: err}
+	}
+	return uint64(st.Dev), nil
 }

@@ -26,7 +26,8 @@ type Store interface {
 	Open(id upload.ID) (io.ReadSeekCloser, upload.Record, error)
 	Publish(id upload.ID, mediaType string, variants []upload.VariantFile) (upload.Record, error)
 	Reject(id upload.ID, why *upload.Rejection) (upload.Record, error)
-	Received(ctx context.Context, do func(upload.Record) bool) error
+	Assemble(ctx context.Context, id upload.ID) (upload.Record, error)
+	Due(ctx context.Context, do func(upload.Record) bool) error
 }
 
 // Lane joins a profile with where its uploads are.
@@ -70,6 +71,7 @@ type jobKey struct {
 type job struct {
 	done   chan struct{}
 	failed chan struct{}
+	asked  bool // for again, since the work began; guarded by Pipeline.mu
 	rec    upload.Record
 	err    error
 }
@@ -94,12 +96,18 @@ func (p *Pipeline) Close() {
 	p.work.Wait()
 }
 
-// Recover begins, in the background, to process every upload that was left received, one after the other.
-func (p *Pipeline) Recover() {
+// Recover begins, in the background, to process every upload that was left received, and to assemble every final whose parts
+// are complete, one after the other. The channel that it returns is closed when it has come to the end.
+func (p *Pipeline) Recover() <-chan struct{} {
+	var all sync.WaitGroup
 	for _, lane := range p.lanes {
+		all.Add(1)
 		p.work.Go(func() {
-			err := lane.Store.Received(p.ctx, func(rec upload.Record) bool {
-				p.log.Info("going on with an upload", "profile", rec.Profile, "id", rec.ID)
+			defer all.Done()
+			err := lane.Store.Due(p.ctx, func(rec upload.Record) bool {
+				if rec.State == upload.Received {
+					p.log.Info("going on with an upload", "profile", rec.Profile, "id", rec.ID)
+				}
 				j := p.start(lane, rec)
 				select {
 				case <-j.done:
@@ -112,6 +120,12 @@ func (p *Pipeline) Recover() {
 			}
 		})
 	}
+	done := make(chan struct{})
+	p.work.Go(func() {
+		all.Wait()
+		close(done)
+	})
+	return done
 }
 
 // Resume has rec processed in the background, unless that is under way already.
@@ -149,18 +163,32 @@ func (p *Pipeline) start(lane Lane, rec upload.Record) *job {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if j := p.jobs[key]; j != nil {
+		j.asked = true
 		return j
 	}
 	j := &job{done: make(chan struct{}), failed: make(chan struct{}), rec: rec}
 	p.jobs[key] = j
 	p.work.Go(func() {
-		j.rec, j.err = p.run(lane, rec, sync.OnceFunc(func() { close(j.failed) }))
-		p.mu.Lock()
-		delete(p.jobs, key)
-		p.mu.Unlock()
+		paused := sync.OnceFunc(func() { close(j.failed) })
+		for again := true; again; again = p.again(key, j) {
+			j.rec, j.err = p.run(lane, rec, paused)
+		}
 		close(j.done)
 	})
 	return j
+}
+
+// again ends the job j, unless it found that a final has to wait for a part while somebody, who knew that the part was
+// complete, asked.
+func (p *Pipeline) again(key jobKey, j *job) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if j.asked && errors.Is(j.err, upload.ErrNotReady) {
+		j.asked = false
+		return true
+	}
+	delete(p.jobs, key)
+	return false
 }
 
 // retryAfter are the pauses before a step that failed is tried again; then the upload stays received until somebody asks for it, or the next start.
@@ -174,12 +202,12 @@ func (p *Pipeline) run(lane Lane, rec upload.Record, paused func()) (upload.Reco
 	for try := 0; ; try++ {
 		began := time.Now()
 		settled, err := p.step(lane, rec)
+		if nothingToDo(err) || err != nil && p.ctx.Err() != nil {
+			return rec, err // or the server stops
+		}
 		p.metrics.observe(lane.Profile.Lane, settled, err, time.Since(began))
 		if err == nil {
 			return settled, nil
-		}
-		if settledMeanwhile(err) || p.ctx.Err() != nil {
-			return rec, err // or the server stops
 		}
 		level := slog.LevelError
 		if errors.Is(err, upload.ErrInsufficientStorage) {
@@ -198,16 +226,21 @@ func (p *Pipeline) run(lane Lane, rec upload.Record, paused func()) (upload.Reco
 	}
 }
 
-// settledMeanwhile tells that there is nothing to do: the upload was terminated, or somebody else has its verdict.
-func settledMeanwhile(err error) bool {
-	return errors.Is(err, upload.ErrNotFound) || errors.Is(err, upload.ErrGone) || errors.Is(err, upload.ErrNotReady)
+// nothingToDo tells that the upload was terminated, or is about to be, that somebody else has its verdict, or that a final
+// has to wait for its parts.
+func nothingToDo(err error) bool {
+	return errors.Is(err, upload.ErrNotFound) || errors.Is(err, upload.ErrGone) || errors.Is(err, upload.ErrNotReady) ||
+		errors.Is(err, upload.ErrInterrupted)
 }
 
 // step is one try: the upload's lane decides, and the verdict is stored.
 func (p *Pipeline) step(lane Lane, rec upload.Record) (upload.Record, error) {
 	var result verdict
 	var err error
-	if lane.Profile.Lane == upload.Whole {
+	if rec.Final {
+		rec, err = lane.Store.Assemble(p.ctx, rec.ID)
+	}
+	if err == nil && lane.Profile.Lane == upload.Whole {
 		result, err = p.whole(p.ctx, lane, rec)
 	}
 	var rejection *upload.Rejection

@@ -2,6 +2,7 @@ package finish
 
 import (
 	"context"
+	"errors"
 
 	"sluice/internal/media"
 	"sluice/internal/upload"
@@ -11,7 +12,21 @@ import (
 // its bytes are where they belong; what is left is to say so. Where that fails, on a full disk say, rec comes back as it was
 // and the work goes on: no client waits for a second try.
 func (p *Pipeline) Stream(ctx context.Context, rec upload.Record) (upload.Record, error) {
+	if rec.State == upload.Ready {
+		p.metrics.observe(upload.Stream, rec, nil, 0) // the store had nothing to leave to us
+		return rec, nil
+	}
 	return p.settle(ctx, rec, true)
+}
+
+// Join assembles a final upload, if its parts are complete, and settles it as its lane says. Like Stream it waits for no second
+// try; one that has to wait for its parts comes back as it was.
+func (p *Pipeline) Join(ctx context.Context, rec upload.Record) (upload.Record, error) {
+	joined, err := p.settle(ctx, rec, true)
+	if errors.Is(err, upload.ErrNotReady) {
+		return rec, nil
+	}
+	return joined, err
 }
 
 // Judge returns what tells, from the first [upload.HeadBytes] bytes alone, whether profile takes an upload. It returns nil

@@ -18,11 +18,15 @@ type tusStore struct{ e *endpoint }
 
 func (s tusStore) NewUpload(ctx context.Context, info handler.FileInfo) (handler.Upload, error) {
 	req := requestFrom(ctx)
-	rec := upload.Record{ID: upload.ID(info.ID), Length: info.Size, Metadata: req.metadata}
+	rec := upload.Record{ID: upload.ID(info.ID), Length: info.Size, Metadata: req.metadata, Partial: req.concat != "", Concat: req.concat}
 	if info.SizeIsDeferred {
 		rec.Length = upload.Deferred
 	}
-	if err := s.e.store.Create(rec); err != nil {
+	create := s.e.store.Create
+	if req.body.length != 0 {
+		create = s.e.store.Announce
+	}
+	if err := create(rec); err != nil {
 		return nil, req.tusError(err)
 	}
 	req.upload, req.created = rec.ID, true
@@ -38,7 +42,7 @@ func (s tusStore) GetUpload(ctx context.Context, id string) (handler.Upload, err
 		return &tusUpload{s.e, upload.ID(id)}, nil
 	case err != nil:
 		return nil, req.tusError(err)
-	case rec.State == upload.Rejected:
+	case rec.State.Gone():
 		return nil, req.tusError(goneFor(rec))
 	case req.method == http.MethodPatch && rec.Full():
 		err = s.e.appendToFull(ctx, req)
@@ -58,7 +62,7 @@ func (e *endpoint) appendToFull(ctx context.Context, req *request) error {
 	if n, _ := req.body.Read(make([]byte, 1)); n > 0 {
 		return req.tusError(upload.ErrTooLarge)
 	}
-	rec, err := e.store.Complete(req.upload)
+	rec, err := e.complete(req.upload)
 	req.record = rec
 	if err != nil {
 		return req.tusError(err)
@@ -77,9 +81,12 @@ func (s tusStore) AsLengthDeclarableUpload(u handler.Upload) handler.LengthDecla
 	return u.(*tusUpload)
 }
 
-// goneFor is the answer for an upload that was rejected: gone, with the reason.
+// goneFor is the answer for an upload that was rejected or has expired: gone, with the reason.
 func goneFor(rec upload.Record) error {
-	if rec.Reason == nil {
+	switch {
+	case rec.State == upload.Expired:
+		return upload.ErrExpired
+	case rec.Reason == nil:
 		return upload.ErrGone
 	}
 	return &clientError{http.StatusGone, rec.Reason.Code, rec.Reason.Message}
@@ -124,7 +131,7 @@ func (u *tusUpload) DeclareLength(ctx context.Context, length int64) error {
 
 func (u *tusUpload) FinishUpload(ctx context.Context) error {
 	req := requestFrom(ctx)
-	rec, err := u.e.store.Complete(u.id)
+	rec, err := u.e.complete(u.id)
 	req.record = rec
 	if err != nil {
 		return req.tusError(err)
@@ -134,9 +141,11 @@ func (u *tusUpload) FinishUpload(ctx context.Context) error {
 
 func (u *tusUpload) Terminate(ctx context.Context) error {
 	req := requestFrom(ctx)
+	waiting := u.e.store.Finals(u.id)
 	if err := u.e.store.Terminate(u.id); err != nil {
 		return req.tusError(err)
 	}
+	u.e.resumeFinals(waiting)
 	req.record = upload.Record{}
 	return nil
 }

@@ -27,8 +27,11 @@ func (e *endpoint) content(req *request, r *http.Request) {
 	}
 	setState(req.w.Header(), rec)
 	if err != nil {
-		if rec.State == upload.Rejected {
+		switch {
+		case rec.State.Gone():
 			err = goneFor(rec)
+		case rec.Partial:
+			err = errPartial
 		}
 		req.fail(err)
 		return

@@ -27,6 +27,7 @@ type endpoint struct {
 	store        Store
 	finisher     Finisher
 	base         string // what a Location begins with, before the id
+	basePath     string // the path in it
 	answerWithin time.Duration
 	tusd         *handler.UnroutedHandler
 	post         http.Handler
@@ -35,9 +36,10 @@ type endpoint struct {
 }
 
 func newEndpoint(h *Handlers, of Endpoint, o Options) (*endpoint, error) {
-	e := &endpoint{h: h, profile: of.Profile, store: of.Store, finisher: o.Finisher, base: of.Profile.Path, answerWithin: cmp.Or(o.AnswerWithin, answerWithin)}
+	e := &endpoint{h: h, profile: of.Profile, store: of.Store, finisher: o.Finisher, base: of.Profile.Path, basePath: of.Profile.Path, answerWithin: cmp.Or(o.AnswerWithin, answerWithin)}
 	if o.PublicURL != nil {
 		e.base = strings.TrimSuffix(o.PublicURL.String(), "/") + of.Profile.Path
+		e.basePath = strings.TrimSuffix(o.PublicURL.Path, "/") + of.Profile.Path
 	}
 	composer := handler.NewStoreComposer()
 	composer.UseCore(tusStore{e})
@@ -127,6 +129,10 @@ func (e *endpoint) route(collection bool, below string, nested bool) string {
 func (e *endpoint) serveCollection(req *request, r *http.Request) {
 	if r.Method != http.MethodPost {
 		req.notAllowed("POST, OPTIONS")
+		return
+	}
+	if isFinal(r) {
+		e.serveFinal(req, r)
 		return
 	}
 	e.serveTus(req, r, e.post)

@@ -49,6 +49,7 @@ var publicErrors = []struct {
 	detail string
 }{
 	{upload.ErrNotFound, 404, "not_found", "ERR_UPLOAD_NOT_FOUND", "There is no upload at this address."},
+	{upload.ErrExpired, 410, "expired", "", "This upload's time is over; its data is no longer kept."},
 	{upload.ErrGone, 410, "gone", "", "This upload is gone."},
 	{upload.ErrTooLarge, 413, "too_large", "ERR_UPLOAD_SIZE_EXCEEDED", "The data is longer than the upload's declared length or the limit allows."},
 	{upload.ErrInsufficientStorage, 507, "insufficient_storage", "", "The server has no room for this upload at the moment. What it has received is kept."},
@@ -58,6 +59,7 @@ var publicErrors = []struct {
 	{errBusy, 503, "busy", "", "The server is taking as many uploads as it can. Try again in a moment."},
 	{upload.ErrOffsetMismatch, 409, "offset_mismatch", "ERR_MISMATCHED_OFFSET", "Upload-Offset is not where this upload ends."},
 	{upload.ErrNotReady, 409, "not_ready", "", "The content is not ready yet; its state is at this address followed by /status."},
+	{upload.ErrFinal, 403, "modify_final", "ERR_MODIFY_FINAL", "This upload is made of others: nothing can be added to it."},
 	{upload.ErrComplete, 400, "already_complete", "", "The upload has all its data."},
 	{upload.ErrChecksumMismatch, statusChecksumMismatch, "checksum_mismatch", "", "The data is not what its checksum says. None of it was kept; send it again."},
 	{upload.ErrExists, 409, "exists", "", "There is an upload of this name already."},
@@ -74,6 +76,7 @@ var publicErrors = []struct {
 var verdictStatus = map[string]int{
 	upload.CodeUnsupportedType: http.StatusUnsupportedMediaType,
 	upload.CodeTooManyPixels:   http.StatusRequestEntityTooLarge,
+	upload.CodeTooLarge:        http.StatusRequestEntityTooLarge,
 }
 
 // problemOf says what err means to a client. What is in no table is an internal error: logged here, once.

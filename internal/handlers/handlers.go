@@ -28,6 +28,8 @@ import (
 // Store is what the edge needs of a profile's store; store.Store has the contract.
 type Store interface {
 	Create(rec upload.Record) error
+	Announce(rec upload.Record) error
+	Confirm(id upload.ID) error
 	Lookup(id upload.ID) (upload.Record, error)
 	Lock(ctx context.Context, id upload.ID, interrupt func()) (unlock func(), err error)
 	WriteChunk(id upload.ID, off int64, src io.Reader, check upload.Check) (int64, error)
@@ -36,16 +38,21 @@ type Store interface {
 	Terminate(id upload.ID) error
 	Open(id upload.ID) (io.ReadSeekCloser, upload.Record, error)
 	OpenVariant(id upload.ID, name string) (io.ReadSeekCloser, upload.Record, error)
+	Finals(part upload.ID) []upload.ID
 	Check() error
 }
 
-// Finisher takes a received upload to its verdict. Whole and Stream return the record as it then is; when ctx ends before,
-// as it was. Resume only sees to it that the work is under way.
+// Finisher takes a received upload, or a final whose parts are complete, to its verdict. Whole, Stream and Join return the record
+// as it then is; when ctx ends before, as it was. Resume only sees to it that the work is under way.
 type Finisher interface {
 	Resume(rec upload.Record)
 	Whole(ctx context.Context, rec upload.Record) (upload.Record, error)
 	Stream(ctx context.Context, rec upload.Record) (upload.Record, error)
+	Join(ctx context.Context, rec upload.Record) (upload.Record, error)
 }
+
+// Sweep removes what is over, or only tells of it.
+type Sweep func(ctx context.Context, dry bool, tell func(upload.Swept)) error
 
 // Endpoint joins a profile with its store.
 type Endpoint struct {
@@ -57,6 +64,7 @@ type Endpoint struct {
 type Options struct {
 	Endpoints   []Endpoint
 	Finisher    Finisher
+	Sweep       Sweep
 	Page        http.Handler  // serves / and its files
 	PublicURL   *url.URL      // under which clients reach the public handler; nil: locations are paths
 	CORSOrigins []string      // "*" is any
@@ -74,6 +82,7 @@ type Handlers struct {
 	Private http.Handler
 
 	endpoints []*endpoint
+	sweep     Sweep
 	metrics   *metrics
 	log       *slog.Logger
 	idle      time.Duration
@@ -89,7 +98,7 @@ type Handlers struct {
 // New joins the parts.
 func New(o Options) (*Handlers, error) {
 	h := &Handlers{
-		log: o.Logger, idle: o.IdleTimeout, cors: newCORS(o.CORSOrigins), bodies: make(chan struct{}, o.MaxUploads),
+		log: o.Logger, sweep: o.Sweep, idle: o.IdleTimeout, cors: newCORS(o.CORSOrigins), bodies: make(chan struct{}, o.MaxUploads),
 		active: make(map[*request]struct{}),
 	}
 	for _, e := range o.Endpoints {
@@ -111,6 +120,7 @@ func New(o Options) (*Handlers, error) {
 // public is the URL map that everybody sees. Below a profile's path:
 //
 //	POST                 create an upload                      tusd   hooks.beforeCreate
+//	POST                 join uploads                          concat.go
 //	OPTIONS              what the endpoint can do              options.go
 //	PATCH   {id}         add bytes                             tusd   store.WriteChunk, hooks.beforeFinish
 //	DELETE  {id}         terminate                             tusd   store.Terminate
@@ -134,6 +144,7 @@ func (h *Handlers) private(registry *prometheus.Registry) http.Handler {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}))
 	mux.HandleFunc("GET /healthz", h.healthz)
 	mux.HandleFunc("GET /readyz", h.readyz)
+	mux.Handle("POST /gc", http.NewCrossOriginProtection().Handler(http.HandlerFunc(h.gc))) // no web page may ask for it
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

@@ -29,7 +29,7 @@ func (e *endpoint) head(req *request, r *http.Request) {
 		return
 	}
 	rec, err := e.standing(req, r)
-	if err == nil && rec.State == upload.Rejected {
+	if err == nil && rec.State.Gone() {
 		err = goneFor(rec)
 	}
 	e.resume(rec)
@@ -38,23 +38,23 @@ func (e *endpoint) head(req *request, r *http.Request) {
 		req.failHead(err)
 		return
 	}
-	setStanding(h, rec)
+	e.setStanding(h, rec)
 	req.w.WriteHeader(http.StatusOK)
 }
 
-// resume has an upload processed that is received and that nobody processes: a crash, or the end of all tries, left it so,
-// and somebody asks for it.
+// resume has an upload processed that is received and that nobody processes, or a final put together: a crash, or the end of
+// all tries, left it so, and somebody asks for it.
 func (e *endpoint) resume(rec upload.Record) {
-	if rec.State == upload.Received {
+	if rec.State == upload.Received && !rec.Partial || rec.State == upload.Receiving && rec.Final {
 		e.finisher.Resume(rec)
 	}
 }
 
 // standing returns the record of the request's upload with an offset that will not move by itself: a request that still
-// adds bytes is interrupted first. A complete upload needs no lock; nobody writes to it.
+// adds bytes is interrupted first. A complete upload, or a final, needs no lock; nobody writes to it.
 func (e *endpoint) standing(req *request, r *http.Request) (upload.Record, error) {
 	rec, err := e.store.Lookup(req.upload)
-	if err != nil || rec.State.Complete() {
+	if err != nil || rec.State.Complete() || rec.Final {
 		return rec, err
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), lockWithin)
@@ -66,18 +66,28 @@ func (e *endpoint) standing(req *request, r *http.Request) (upload.Record, error
 	defer unlock()
 	rec, err = e.store.Lookup(req.upload)
 	if err == nil && !rec.State.Complete() && rec.Full() {
-		return e.store.Complete(req.upload) // the step after the last byte failed
+		return e.complete(req.upload) // the step after the last byte failed
 	}
 	return rec, err
 }
 
-func setStanding(h http.Header, rec upload.Record) {
-	h.Set("Upload-Offset", strconv.FormatInt(rec.Offset, 10))
-	if rec.Length == upload.Deferred {
+func (e *endpoint) setStanding(h http.Header, rec upload.Record) {
+	switch waits := rec.Final && rec.State == upload.Receiving; {
+	case waits: // no offset until it is assembled
+		rec.Length = e.lengthOfParts(rec)
+	case rec.Length == upload.Deferred:
 		h.Set("Upload-Defer-Length", "1")
-	} else {
+		fallthrough
+	default:
+		h.Set("Upload-Offset", strconv.FormatInt(rec.Offset, 10))
+	}
+	if rec.Length != upload.Deferred {
 		h.Set("Upload-Length", strconv.FormatInt(rec.Length, 10))
 	}
+	if concat := e.concatOf(rec); concat != "" {
+		h.Set("Upload-Concat", concat)
+	}
+	setExpires(h, rec)
 	if rec.Metadata != "" {
 		h.Set("Upload-Metadata", rec.Metadata)
 	}

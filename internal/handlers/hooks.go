@@ -37,6 +37,9 @@ func (e *endpoint) beforeFinish(event handler.HookEvent) (handler.HTTPResponse, 
 // interrupted: then it is received still.
 func (e *endpoint) settle(ctx context.Context) error {
 	req := requestFrom(ctx)
+	if req.record.Partial {
+		return nil // it is the final that is processed
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.answerWithin)
 	defer cancel()
 	req.wakeBy(cancel) // who deletes the upload, or stops the server, does not wait for a verdict

@@ -13,8 +13,9 @@ import (
 
 const (
 	tusVersion    = "1.0.0"
-	tusExtensions = "creation,creation-with-upload,creation-defer-length,termination,checksum,checksum-trailer"
-	chunkType     = "application/offset+octet-stream"
+	tusExtensions = "creation,creation-with-upload,creation-defer-length,expiration,termination," +
+		"checksum,checksum-trailer,concatenation,concatenation-unfinished"
+	chunkType = "application/offset+octet-stream"
 )
 
 // maxMetadata bounds what a client makes us keep about an upload, in bytes of its header.
@@ -61,9 +62,6 @@ func digits(h http.Header, key, code string) (int64, error) {
 
 // checkCreate checks a POST that makes an upload (section "Creation"), and returns its metadata header.
 func (e *endpoint) checkCreate(r *http.Request) (metadata string, err error) {
-	if r.Header.Get("Upload-Concat") != "" {
-		return "", badRequest("concatenation_unsupported", "This server does not join uploads: Upload-Concat cannot be used.")
-	}
 	length, err := declaredLength(r.Header)
 	if err != nil {
 		return "", err
@@ -77,7 +75,13 @@ func (e *endpoint) checkCreate(r *http.Request) (metadata string, err error) {
 	if length != upload.Deferred && r.ContentLength > length {
 		return "", upload.ErrTooLarge
 	}
-	if metadata, err = one(r.Header, "Upload-Metadata"); err != nil {
+	return checkMetadata(r.Header)
+}
+
+// checkMetadata returns Upload-Metadata if it is as the protocol has it.
+func checkMetadata(h http.Header) (string, error) {
+	metadata, err := one(h, "Upload-Metadata")
+	if err != nil {
 		return "", err
 	}
 	if len(metadata) > maxMetadata {

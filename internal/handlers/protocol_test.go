@@ -36,7 +36,7 @@ func TestCreateRefusesWhatTheProtocolForbids(t *testing.T) {
 		{"metadata that is too long", append(length, "Upload-Metadata", "a "+strings.Repeat("QUFB", 5000)), nil, 400, "bad_metadata"},
 		{"a body of another type", append(length, "Content-Type", "text/plain"), strings.NewReader("hello"), 415, "bad_content_type"},
 		{"a body longer than the upload", append(length, "Content-Type", chunkType), strings.NewReader("hello!"), 413, "too_large"},
-		{"concatenation", append(length, "Upload-Concat", "partial"), nil, 400, "concatenation_unsupported"},
+		{"odd concatenation", append(length, "Upload-Concat", "part"), nil, 400, "bad_concat"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

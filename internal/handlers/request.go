@@ -28,6 +28,7 @@ type request struct {
 	checksum *checksum     // in the header; nil if there is none
 	header   http.Header   // as tusd will see it
 	metadata string        // Upload-Metadata as sent
+	concat   string        // Upload-Concat as sent, of a partial upload
 	record   upload.Record // as last seen; the zero record if none was
 	body     *tap          // never nil
 

@@ -20,6 +20,9 @@ type status struct {
 	Filename  string            `json:"filename,omitempty"`
 	Created   time.Time         `json:"created,omitzero"`
 	Changed   time.Time         `json:"changed,omitzero"`
+	Expires   time.Time         `json:"expires,omitzero"`
+	Concat    string            `json:"concat,omitempty"`   // "partial" or "final"
+	JoinedIn  upload.ID         `json:"joinedIn,omitempty"` // the final that has the bytes of this part
 	Reason    *upload.Rejection `json:"reason,omitempty"`
 	Damaged   bool              `json:"damaged,omitempty"`
 	Content   string            `json:"content,omitempty"` // where the content is, once ready
@@ -55,9 +58,12 @@ func (e *endpoint) status(req *request, r *http.Request) {
 }
 
 func (e *endpoint) statusOf(rec upload.Record) status {
+	if rec.Final && rec.State == upload.Receiving {
+		rec.Length = e.lengthOfParts(rec)
+	}
 	s := status{
 		ID: rec.ID, Profile: e.profile.Name, State: rec.State, Offset: rec.Offset, MediaType: rec.MediaType, Filename: rec.Filename(),
-		Created: rec.Created, Changed: rec.Changed, Reason: rec.Reason, Damaged: rec.Damaged,
+		Created: rec.Created, Changed: rec.Changed, Expires: rec.Expires.Truncate(time.Second), Concat: concatKind(rec), JoinedIn: rec.JoinedIn, Reason: rec.Reason, Damaged: rec.Damaged,
 	}
 	if rec.Length != upload.Deferred {
 		s.Length = &rec.Length

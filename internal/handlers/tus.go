@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -28,15 +29,24 @@ func (e *endpoint) serveTus(req *request, r *http.Request, next http.Handler) {
 	inner := *r // tusd wants the path below the endpoint, and a body that we can see
 	inner.URL = &url.URL{Path: string(req.upload)}
 	inner.Body = req.body
+	defer e.confirm(req) // also of an upload whose client could not be told: it expires like any other
 	next.ServeHTTP(req.w, &inner)
 }
 
 func (e *endpoint) check(req *request, r *http.Request) (err error) {
 	switch r.Method {
 	case http.MethodPost:
-		req.metadata, err = e.checkCreate(r)
+		req.concat, err = takePartial(r)
+		if err == nil {
+			req.metadata, err = e.checkCreate(r)
+		}
 	case http.MethodPatch:
 		err = e.checkAppend(r)
+		rec, known := e.store.Lookup(req.upload)
+		setExpires(req.w.Header(), rec) // also of a PATCH that comes no further
+		if known == nil && rec.Final && !rec.State.Gone() {
+			return upload.ErrFinal // before the lock: who assembles it is not to be interrupted
+		}
 	}
 	if err != nil {
 		return err
@@ -54,18 +64,50 @@ func (r *request) stalled() bool {
 func (e *endpoint) finishHeader(req *request, status int, h http.Header) {
 	h.Del("Location")
 	if req.created {
-		h.Set("Location", e.base+string(req.upload)) // also with an error: the client can go on, or delete
+		e.announce(req, h)
 	}
 	if status == http.StatusConflict && req.record.ID != "" {
 		h.Set("Upload-Offset", strconv.FormatInt(req.record.Offset, 10))
 	}
 	setState(h, req.record)
+	if req.record.ID != "" {
+		h.Del("Upload-Expires") // as it was before
+	}
+	setExpires(h, req.record)
+}
+
+// announce tells where the upload is that the request has made, also with an error: the client can go on, or delete.
+func (e *endpoint) announce(req *request, h http.Header) {
+	if !e.confirm(req) {
+		abort()
+	}
+	h.Set("Location", e.base+string(req.upload))
+}
+
+// confirm writes down an upload that the request has made, if that is not done.
+func (e *endpoint) confirm(req *request) bool {
+	if !req.created {
+		return true
+	}
+	err := e.store.Confirm(req.upload)
+	if err != nil && !errors.Is(err, upload.ErrNotFound) {
+		req.log.Error("upload is not written down", "err", err)
+		return false
+	}
+	return true
 }
 
 // setState tells a client how its complete upload stands.
 func setState(h http.Header, rec upload.Record) {
 	if rec.State.Complete() {
 		h.Set("Sluice-State", string(rec.State))
+	}
+}
+
+// setExpires tells until when an unfinished upload is kept if nothing more comes (tus 1.0.0, "Upload-Expires").
+func setExpires(h http.Header, rec upload.Record) {
+	if !rec.Expires.IsZero() && (rec.State == upload.Receiving || rec.Partial && !rec.State.Gone()) {
+		h.Set("Upload-Expires", rec.Expires.Format(http.TimeFormat))
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"sluice/internal/durable"
 	"sluice/internal/upload"
@@ -54,7 +55,7 @@ func (f *File) beginChunk(id upload.ID, off int64, check upload.Check) (*chunk, 
 		return nil, err
 	}
 	c := &chunk{f: f, e: e, off: off, pos: off, synced: off, begun: off,
-		length: e.rec.Length, judged: f.judge == nil || e.judged, verify: check.Verify, held: check.Announced, quiet: check.Quiet}
+		length: e.rec.Length, judged: f.judge == nil || e.judged || e.rec.Partial, verify: check.Verify, held: check.Announced, quiet: check.Quiet}
 	if err = e.writable(); err == nil && off != e.rec.Offset {
 		err = upload.ErrOffsetMismatch
 	}
@@ -76,6 +77,10 @@ func (e *entry) writable() error {
 		return upload.ErrNotFound
 	case e.rec.State == upload.Rejected:
 		return upload.ErrGone
+	case e.rec.State == upload.Expired:
+		return upload.ErrExpired
+	case e.rec.Final:
+		return upload.ErrFinal
 	case e.rec.State.Complete():
 		return upload.ErrComplete
 	}
@@ -83,23 +88,38 @@ func (e *entry) writable() error {
 }
 
 func (c *chunk) open() (err error) {
-	if c.file, err = c.f.fs.OpenFile(c.f.name(c.e.id, ""), os.O_RDWR); err != nil {
+	flag := os.O_RDWR
+	if c.e.fresh {
+		flag |= os.O_CREATE | os.O_EXCL
+	}
+	if c.file, err = c.f.fs.OpenFile(c.f.name(c.e.id, ""), flag); err != nil {
 		c.e.loaded = false // somebody else was at work here: what is there is found out anew
 		return diskError(err)
 	}
-	info, err := c.file.Stat()
-	if err == nil && info.Size() > c.pos {
-		err = c.file.Truncate(c.pos) // a tail that was never acknowledged
+	if !c.e.fresh {
+		err = c.cutTail()
 	}
-	if err == nil && info.Size() < c.pos {
-		c.e.loaded = false // as above
-		err = fmt.Errorf("file ends at %d", info.Size())
-	}
+	c.e.fresh = false
 	if err == nil {
 		err = c.hold()
 	}
 	if err != nil {
 		return errors.Join(err, c.file.Close())
+	}
+	return nil
+}
+
+// cutTail cuts the file to where the chunk begins: what is above was never acknowledged.
+func (c *chunk) cutTail() error {
+	info, err := c.file.Stat()
+	switch {
+	case err != nil:
+		return err
+	case info.Size() > c.pos:
+		return c.file.Truncate(c.pos)
+	case info.Size() < c.pos:
+		c.e.loaded = false // somebody else was at work here: what is there is found out anew
+		return fmt.Errorf("file ends at %d", info.Size())
 	}
 	return nil
 }
@@ -189,6 +209,8 @@ func (c *chunk) write(p []byte) error {
 	}
 	n, err := c.file.WriteAt(p, c.pos)
 	c.pos += int64(n)
+	c.e.active.Store(time.Now().UnixNano())
+	c.f.owe(c.e.id, due(c.length, c.pos))
 	c.f.metrics.received.WithLabelValues(c.f.profile).Add(float64(n))
 	if err != nil {
 		return fmt.Errorf("store: write %s at %d: %w", c.e.id, c.pos, diskError(err))
@@ -215,7 +237,7 @@ func (c *chunk) step() error {
 		c.file.Writeback(c.begun, c.pos-c.begun)
 	}
 	c.begun = c.pos
-	return c.f.room(0)
+	return c.f.room()
 }
 
 // judge asks the judge as soon as there are bytes enough.
@@ -254,6 +276,9 @@ func (c *chunk) settle(off int64) error {
 	if err := c.e.writable(); err != nil {
 		return err
 	}
+	if err := c.f.syncName(c.e); err != nil {
+		return err
+	}
 	return c.f.saveSynced(c.e, off)
 }
 
@@ -261,6 +286,7 @@ func (c *chunk) settle(off int64) error {
 // second sync on the same pages would lie.
 func (c *chunk) fallBack(cause error) error {
 	c.pos = c.synced
+	c.f.owe(c.e.id, due(c.length, c.pos))
 	cut := c.file.Truncate(c.synced)
 	return fmt.Errorf("store: sync %s: %w", c.e.id, errors.Join(diskError(cause), cut, c.publish()))
 }
@@ -333,6 +359,7 @@ func (c *chunk) letCount() error {
 // takeBack cuts the file to where the chunk began, durably: bytes that were refused must not come back with the next boot.
 func (c *chunk) takeBack() error {
 	c.pos, c.synced = c.off, c.off
+	c.f.owe(c.e.id, due(c.length, c.off))
 	err := c.file.Truncate(c.off)
 	if err == nil && c.f.durable {
 		err = c.settle(c.off)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -22,12 +23,17 @@ type entry struct {
 	id   upload.ID
 	refs int // users now; guarded by File.mu
 
-	mu     sync.Mutex // guards what follows; held for file operations on the record, never while a client is waited for
-	loaded bool
-	gone   bool // removed, or being removed
-	judged bool // the judge has taken the head of the bytes that are stored
-	rec    stored
-	pos    int64 // bytes in the file that are right; rec.Offset and rec.synced never lie above
+	mu         sync.Mutex // guards what follows; held for file operations on the record, never while a client is waited for
+	loaded     bool
+	gone       bool // removed, or being removed
+	unrecorded bool // there is no record yet: see [File.Announce]
+	fresh      bool // the file for the content is not made yet
+	named      bool // its name is known to be durable
+	judged     bool // the judge has taken the head of the bytes that are stored
+	rec        stored
+	pos        int64 // bytes in the file that are right; rec.Offset and rec.synced never lie above
+
+	active atomic.Int64 // when the last byte was stored, as Unix nanoseconds
 }
 
 // acquire returns the entry of id with its mutex held; the caller ends with release. The record is loaded if it was not.
@@ -45,6 +51,7 @@ func (f *File) acquire(id upload.ID) (*entry, error) {
 		f.unlockEntry(e)
 		return nil, err
 	}
+	f.lapse(e)
 	return e, nil
 }
 
@@ -81,7 +88,7 @@ func (f *File) unpin(e *entry) {
 		if len(f.entries) <= maxCached {
 			return
 		}
-		if other.refs == 0 {
+		if other.refs == 0 && !other.unrecorded {
 			delete(f.entries, id)
 		}
 	}
@@ -106,12 +113,13 @@ func (f *File) load(e *entry) error {
 	}
 	e.rec.Profile = f.profile // tusd's own records name none
 	e.pos, e.judged = e.rec.Offset, e.rec.State.Complete()
-	switch e.rec.State {
-	case upload.Receiving:
+	e.active.Store(e.rec.Changed.UnixNano())
+	switch {
+	case e.rec.State == upload.Receiving && !e.rec.ofParts(): // of a final of ours the file tells nothing
 		err = f.measure(e)
-	case upload.Rejected:
-		if err := f.removeContent(e.id, e.rec.Record); err != nil { // a crash came between the verdict and this
-			f.log.Error("bytes of a rejected upload stay", "profile", f.profile, "id", e.id, "err", err)
+	case e.rec.State.Gone(), e.rec.JoinedIn != "":
+		if err := f.removeContent(e.id, e.rec.Record); err != nil { // a crash came between the record and this
+			f.log.Error("bytes that nobody needs stay", "profile", f.profile, "id", e.id, "err", err)
 		}
 	}
 	e.loaded = err == nil
@@ -139,6 +147,9 @@ func (f *File) measure(e *entry) error {
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
+	if info.Size() > 0 { // else it may be made in this moment
+		e.active.Store(max(info.ModTime().UnixNano(), e.active.Load()))
+	}
 	e.pos = e.rec.counted(info.Size())
 	if e.pos < info.Size() { // never checked, or the work of another writer
 		if err := file.Truncate(e.pos); err != nil {
@@ -149,13 +160,20 @@ func (f *File) measure(e *entry) error {
 		if err := f.datasync(file); err != nil {
 			return fmt.Errorf("store: sync %s: %w", e.id, diskError(err))
 		}
+		if err := f.syncName(e); err != nil {
+			return err
+		}
 		if err := f.saveSynced(e, e.pos); err != nil {
 			return err
 		}
 	}
 	e.rec.Offset, e.rec.synced = e.pos, min(e.rec.synced, e.pos)
-	if e.pos == e.rec.Length && !e.rec.partial.IsPartial {
+	f.recall(e.id, due(e.rec.Length, e.pos))
+	switch {
+	case e.pos == e.rec.Length:
 		e.rec.State = upload.Received // a crash, or tusd, ended after the last byte; processing is due
+	case e.rec.Final:
+		e.pos, e.rec.Offset, e.rec.synced = 0, 0, 0 // tusd did not come to its end: it is assembled anew
 	}
 	e.rec.MediaType = "" // of bytes that may have been taken back: the judge looks again
 	return nil
@@ -177,6 +195,18 @@ func (f *File) openContent(id upload.ID) (durable.File, error) {
 		}
 	}
 	return file, nil
+}
+
+// syncName makes the name of the content of e durable, unless it is, or its first record will do that.
+func (f *File) syncName(e *entry) error {
+	if e.named || e.unrecorded {
+		return nil
+	}
+	if err := f.fs.SyncDir(path.Dir(f.name(e.id, ""))); err != nil {
+		return fmt.Errorf("store: sync directory of %s: %w", e.id, diskError(err))
+	}
+	e.named = true
+	return nil
 }
 
 // saveSynced notes that the bytes of e below off are durable: in the record, where the file system could not tell it after a
@@ -214,6 +244,7 @@ func (f *File) save(e *entry) error {
 	if err := durable.WriteFile(f.fs, f.name(e.id, infoSuffix), raw, f.durable); err != nil {
 		return fmt.Errorf("store: write record of %s: %w", e.id, diskError(err))
 	}
+	e.unrecorded, e.named = false, f.durable && !e.fresh
 	return nil
 }
 
@@ -225,6 +256,9 @@ func (f *File) change(e *entry, alter func(*stored)) error {
 	if err := f.save(e); err != nil {
 		e.rec = before
 		return err
+	}
+	if e.rec.State != upload.Receiving {
+		f.owe(e.id, 0)
 	}
 	return nil
 }

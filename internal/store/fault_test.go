@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -210,6 +211,9 @@ func (r *rig) truthful(when string, states []upload.State, acked int64) int64 {
 		return 0
 	}
 	stored, err := os.ReadFile(filepath.Join(r.dir, string(victim)))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil // it is made with the first byte
+	}
 	if err != nil || rec.Offset < acked || rec.Offset > int64(len(stored)) || !bytes.Equal(stored[:rec.Offset], whole[:rec.Offset]) {
 		r.Errorf("%s: offset %d, want at least %d, of %d stored bytes, %v", when, rec.Offset, acked, len(stored), err)
 	}
@@ -301,15 +305,30 @@ func TestAChunkWhoseOnlySyncFailsDoesNotCount(t *testing.T) {
 }
 
 func TestAFileThatIsMadeLateHasADurableName(t *testing.T) {
-	r := newRig(t, true, false)
-	r.must(r.create())
-	r.must(os.Remove(filepath.Join(r.dir, string(victim)))) // a crash came before it was made
-	r.crash(false)
-	r.fs.Fail(nil)
-	r.must(r.write(0, half))
-	synced := slices.ContainsFunc(r.fs.Ops(), func(op faultfs.Op) bool { return op.Name == "SyncDir" })
-	if !synced {
-		t.Errorf("its directory was not synced: %v", r.fs.Ops())
+	for name, before := range map[string]func(r *rig){
+		"at once":       func(*rig) {},
+		"after a crash": func(r *rig) { r.crash(false) },
+		"after a chunk that brought nothing": func(r *rig) {
+			if _, err := r.s.WriteChunk(victim, 0, failing{io.ErrNoProgress}, upload.Check{}); !errors.Is(err, io.ErrNoProgress) {
+				r.Fatal(err)
+			}
+		},
+		"after a chunk that brought nothing, and a crash": func(r *rig) {
+			if _, err := r.s.WriteChunk(victim, 0, failing{io.ErrNoProgress}, upload.Check{}); !errors.Is(err, io.ErrNoProgress) {
+				r.Fatal(err)
+			}
+			r.crash(false)
+		},
+	} {
+		r := newRig(t, true, false)
+		r.must(r.create())
+		before(r)
+		r.fs.Fail(nil)
+		r.must(r.write(0, half))
+		synced := slices.ContainsFunc(r.fs.Ops(), func(op faultfs.Op) bool { return op.Name == "SyncDir" })
+		if !synced {
+			t.Errorf("%s: its directory was not synced: %v", name, r.fs.Ops())
+		}
 	}
 }
 
@@ -510,7 +529,7 @@ func TestBytesOfARejectedUploadGoInTheEnd(t *testing.T) {
 		"told again": func(r *rig) { _, err := r.s.Reject(victim, unwanted); r.must(err) },
 		"restarted": func(r *rig) {
 			r.crash(false)
-			r.must(r.s.Received(r.Context(), func(upload.Record) bool { return true }))
+			r.must(r.s.Due(r.Context(), func(upload.Record) bool { return true }))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -541,7 +560,7 @@ func TestNothingWorksOnADeadDiskAndNothingIsClaimed(t *testing.T) {
 		"create":    func() error { return r.s.Create(upload.Record{ID: "other", Length: 1}) },
 		"write":     func() error { return r.write(half, half+1) },
 		"terminate": func() error { return r.s.Terminate(victim) },
-		"received":  func() error { return r.s.Received(t.Context(), nil) },
+		"due":       func() error { return r.s.Due(t.Context(), nil) },
 		"close":     r.s.Close,
 	} {
 		if err := act(); !errors.Is(err, faultfs.ErrInjected) {

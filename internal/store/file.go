@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"os"
 	"path"
 	"sync"
 	"syscall"
@@ -29,20 +28,32 @@ const (
 // File is a [Store] in a directory of one machine.
 type File struct {
 	*Locks
-	fs       durable.FS
-	profile  string
-	flat     bool
-	variants []string
-	durable  bool
-	reserve  int64
-	judge    Judge
-	metrics  *Metrics
-	log      *slog.Logger
-	buffers  *buffers
-	holes    bool // the file system can tell how far a file was written, see durable.ReportsHoles
-	release  func() error
-	fans     sync.Map           // names of the fan directories that are there, durably
-	suspect  map[upload.ID]bool // could not be checked after a power cut; set before the store is used
+	fs        durable.FS
+	profile   string
+	flat      bool
+	variants  []string
+	durable   bool
+	reserve   int64
+	judge     Judge
+	metrics   *Metrics
+	log       *slog.Logger
+	buffers   *buffers
+	opened    time.Time // when this process came, for all that a file's time can tell
+	since     time.Time // see [mark]
+	onlyLook  bool      // see [Inspect]
+	holes     bool      // the file system can tell how far a file was written, see durable.ReportsHoles
+	release   func() error
+	lifetime  time.Duration // see [Options]
+	retention time.Duration
+	maxBytes  int64
+	direct    bool // see [Options]
+	keepParts bool
+	disk      *disk              // what was promised where this store is
+	copying   chan struct{}      // a token for each final that is being assembled
+	fans      sync.Map           // names of the fan directories that are there, durably
+	suspect   map[upload.ID]bool // could not be checked after a power cut; set before the store is used
+
+	awaited awaited // parts that finals wait for
 
 	mu      sync.Mutex // guards entries and the refs in them; taken before any entry's mutex is, never after
 	entries map[upload.ID]*entry
@@ -63,66 +74,73 @@ func fan(id upload.ID) string { return string(id[:min(fanLetters, len(id))]) }
 func variantSuffix(name string) string { return "." + name }
 
 // Create implements [Store].
-func (f *File) Create(rec upload.Record) error {
-	if err := f.room(rec.Length); err != nil {
-		return err
-	}
+func (f *File) Create(rec upload.Record) error { return f.create(rec, true) }
+
+// Announce implements [Store].
+func (f *File) Announce(rec upload.Record) error { return f.create(rec, false) }
+
+// create makes an upload, with its record or without. The file for its content is made with its first byte.
+func (f *File) create(rec upload.Record, record bool) error {
 	e := f.pin(rec.ID)
 	e.mu.Lock()
 	defer f.unlockEntry(e)
 	if e.loaded || e.gone {
 		return upload.ErrExists
 	}
+	if record {
+		if err := f.absent(rec.ID); err != nil {
+			return err
+		}
+	}
+	if err := f.promise(e, due(rec.Length, 0)); err != nil {
+		return err
+	}
+	now := time.Now()
 	rec.Profile, rec.State, rec.Offset = f.profile, upload.Receiving, 0
-	rec.Created = time.Now().UTC().Truncate(time.Millisecond)
+	rec.Created = now.UTC().Truncate(time.Millisecond)
 	rec.Changed = rec.Created
-	e.rec = stored{Record: rec}
-	if err := f.create(e); err != nil {
+	e.rec, e.unrecorded, e.fresh = stored{Record: rec}, true, true
+	e.active.Store(now.UnixNano())
+	err := f.makeFan(rec.ID)
+	if err == nil && record {
+		if err = f.save(e); err != nil {
+			f.fs.Remove(f.name(e.id, infoSuffix)) // its name may not be durable
+		}
+	}
+	if err != nil {
+		f.owe(e.id, 0)
 		return err
 	}
 	e.loaded = true
+	f.await(&e.rec.Record)
 	return nil
 }
 
-// create writes the record, then makes the file for the content, then makes both names durable in one step.
-func (f *File) create(e *entry) error {
-	if err := f.makeFan(e.id); err != nil {
+// Confirm implements [Store].
+func (f *File) Confirm(id upload.ID) error {
+	e, err := f.acquire(id)
+	if err != nil {
 		return err
 	}
-	info, data := f.name(e.id, infoSuffix), f.name(e.id, "")
-	for _, name := range []string{info, data, f.name(e.id, goneSuffix)} {
-		_, err := f.fs.Stat(name)
+	defer f.unlockEntry(e)
+	if !e.unrecorded {
+		return nil
+	}
+	return f.save(e)
+}
+
+// absent returns [upload.ErrExists] if anything of id is there.
+func (f *File) absent(id upload.ID) error {
+	for _, suffix := range []string{infoSuffix, "", goneSuffix} {
+		_, err := f.fs.Stat(f.name(id, suffix))
 		switch {
 		case err == nil:
 			return upload.ErrExists
 		case !errors.Is(err, fs.ErrNotExist):
-			return fmt.Errorf("store: create %s: %w", e.id, err)
+			return fmt.Errorf("store: create %s: %w", id, err)
 		}
 	}
-	raw, err := e.rec.encode()
-	if err != nil {
-		return fmt.Errorf("store: encode record of %s: %w", e.id, err)
-	}
-	if err := f.createFiles(info, data, raw); err != nil {
-		f.fs.Remove(data)
-		f.fs.Remove(info)
-		return fmt.Errorf("store: create %s: %w", e.id, diskError(err))
-	}
 	return nil
-}
-
-func (f *File) createFiles(info, data string, raw []byte) error {
-	if err := durable.WriteFile(f.fs, info, raw, f.durable); err != nil {
-		return err
-	}
-	file, err := f.fs.OpenFile(data, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
-	if err != nil {
-		return err
-	}
-	if err := file.Close(); err != nil || !f.durable {
-		return err
-	}
-	return f.fs.SyncDir(path.Dir(data))
 }
 
 // makeFan makes the subdirectory for id, if the layout has them.
@@ -146,21 +164,6 @@ func (f *File) makeFan(id upload.ID) error {
 	f.fans.Store(fan(id), true)
 	return nil
 }
-
-// room tells whether n more bytes, and the reserve, fit on the disk.
-func (f *File) room(n int64) error {
-	free, err := f.fs.Free()
-	if err != nil {
-		return fmt.Errorf("store: free space: %w", err)
-	}
-	if max(n, 0) > free-f.reserve {
-		return fmt.Errorf("store: %d bytes wanted, %d free, %d kept in reserve: %w", n, free, f.reserve, upload.ErrInsufficientStorage)
-	}
-	return nil
-}
-
-// Check implements [Store].
-func (f *File) Check() error { return f.room(1) }
 
 // Lookup implements [Store].
 func (f *File) Lookup(id upload.ID) (upload.Record, error) {
@@ -188,10 +191,14 @@ func (f *File) DeclareLength(id upload.ID, length int64) error {
 	case length < e.pos:
 		return fmt.Errorf("store: %s holds more than %d bytes: %w", id, length, upload.ErrTooLarge)
 	}
-	if err := f.room(length - e.pos); err != nil {
+	if err := f.promise(e, due(length, e.pos)); err != nil {
 		return err
 	}
-	return f.change(e, func(rec *stored) { rec.Length = length })
+	if err := f.change(e, func(rec *stored) { rec.Length = length }); err != nil {
+		f.owe(id, 0)
+		return err
+	}
+	return nil
 }
 
 // Complete implements [Store].
@@ -201,11 +208,14 @@ func (f *File) Complete(id upload.ID) (upload.Record, error) {
 		return upload.Record{}, err
 	}
 	defer f.unlockEntry(e)
-	if e.rec.State != upload.Receiving {
+	if e.rec.State != upload.Receiving || e.rec.Final {
 		return e.rec.Record, nil
 	}
 	if e.rec.Offset != e.rec.Length {
 		return e.rec.Record, fmt.Errorf("store: %s has %d of %d bytes: %w", id, e.rec.Offset, e.rec.Length, upload.ErrOffsetMismatch)
+	}
+	if err := f.makeContent(e); err != nil {
+		return e.rec.Record, err
 	}
 	if err := f.judgeStored(e); err != nil {
 		return e.rec.Record, err
@@ -213,8 +223,28 @@ func (f *File) Complete(id upload.ID) (upload.Record, error) {
 	if err := f.prove(e); err != nil {
 		return e.rec.Record, err
 	}
-	err = f.change(e, func(rec *stored) { rec.State, rec.checked = upload.Received, nil })
+	next := upload.Received
+	if f.direct && !e.rec.Partial {
+		next = upload.Ready
+	}
+	err = f.change(e, func(rec *stored) { rec.State, rec.checked = next, nil })
 	return e.rec.Record, err
+}
+
+// makeContent makes the file of an upload without bytes.
+func (f *File) makeContent(e *entry) error {
+	if !e.fresh {
+		return nil
+	}
+	file, err := f.openContent(e.id)
+	if err == nil {
+		err = file.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("store: make %s: %w", e.id, diskError(err))
+	}
+	e.fresh = false
+	return nil
 }
 
 // Open implements [Store].
@@ -223,14 +253,15 @@ func (f *File) Open(id upload.ID) (io.ReadSeekCloser, upload.Record, error) {
 	if err != nil {
 		return nil, rec, err
 	}
-	switch rec.State {
-	case upload.Received, upload.Ready:
-		return f.open(rec, "")
-	case upload.Rejected:
+	switch {
+	case rec.State == upload.Rejected:
 		return nil, rec, upload.ErrGone
-	default:
+	case rec.State == upload.Expired:
+		return nil, rec, upload.ErrExpired
+	case rec.State == upload.Receiving || rec.Partial:
 		return nil, rec, upload.ErrNotReady
 	}
+	return f.open(rec, "")
 }
 
 // OpenVariant implements [Store].
@@ -238,6 +269,9 @@ func (f *File) OpenVariant(id upload.ID, name string) (io.ReadSeekCloser, upload
 	rec, err := f.Lookup(id)
 	if err != nil {
 		return nil, rec, err
+	}
+	if rec.State == upload.Expired {
+		return nil, rec, upload.ErrExpired
 	}
 	for _, v := range rec.Variants {
 		if v.Name == name {
@@ -258,36 +292,50 @@ func (f *File) open(rec upload.Record, suffix string) (io.ReadSeekCloser, upload
 	return file, rec, nil
 }
 
-// Received implements [Store].
-func (f *File) Received(ctx context.Context, do func(upload.Record) bool) error {
+// Due implements [Store]. It is also how the store learns, once, what lies there: what was promised, and which finals wait.
+func (f *File) Due(ctx context.Context, do func(upload.Record) bool) error {
 	return f.each(func(id upload.ID) bool {
-		if !f.mayBeReceived(id) {
+		if !f.mayBeDue(id) {
 			return ctx.Err() == nil
 		}
 		rec, err := f.Lookup(id)
 		if err != nil && !errors.Is(err, upload.ErrNotFound) {
 			f.log.Error("upload cannot be read", "profile", f.profile, "id", id, "err", err)
 		}
-		if err == nil && rec.State == upload.Received && !do(rec) {
+		f.await(&rec)
+		if err == nil && isDue(rec) && !do(rec) {
 			return false
 		}
 		return ctx.Err() == nil
 	})
 }
 
-// mayBeReceived looks at a record without keeping it: most of a large store is settled. A rejected upload is loaded too, for
-// the sake of bytes that a crash left.
-func (f *File) mayBeReceived(id upload.ID) bool {
+// isDue tells that processing is to be done: of what is received, and of a final that may be assembled.
+func isDue(rec upload.Record) bool {
+	return rec.State == upload.Received && !rec.Partial || rec.State == upload.Receiving && rec.Final
+}
+
+// mayBeDue looks at a record without keeping it: most of a large store is settled. What is gone is loaded too, for the sake
+// of bytes that a crash left.
+func (f *File) mayBeDue(id upload.ID) bool {
+	e := f.pin(id)
+	e.mu.Lock()
+	defer f.unlockEntry(e)
 	raw, err := f.fs.ReadFile(f.name(id, infoSuffix))
-	if err != nil {
+	if err != nil || e.loaded {
 		return true
 	}
 	rec, err := decodeRecord(id, raw)
-	if err != nil || rec.State != upload.Receiving {
+	if err != nil || rec.State != upload.Receiving || rec.Final {
 		return rec.State != upload.Ready
 	}
-	info, err := f.fs.Stat(f.name(id, ""))
-	return err == nil && rec.Length != upload.Deferred && rec.counted(info.Size()) == rec.Length
+	size := int64(0)
+	if info, err := f.fs.Stat(f.name(id, "")); err == nil { // it may not be made yet
+		size = info.Size()
+	}
+	stored := rec.counted(size)
+	f.recall(id, due(rec.Length, stored))
+	return stored == rec.Length && !rec.Partial
 }
 
 // diskError translates what the system says about a full disk.

@@ -1,11 +1,15 @@
 package store_test
 
 import (
+	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"sluice/internal/durable"
 	"sluice/internal/durable/faultfs"
@@ -42,6 +46,8 @@ func harness(dir string, o store.Options, open func(*testing.T, string, store.Op
 		Open: func(t *testing.T, s storetest.Setup) store.Store {
 			t.Helper()
 			o.Judge, o.Variants, o.Reserve = s.Judge, s.Variants, s.Reserve
+			o.MaxBytes, o.Lifetime, o.Retention, o.KeepParts = s.MaxBytes, s.Lifetime, s.Retention, s.KeepParts
+			o.Direct = s.Direct
 			return open(t, dir, o)
 		},
 		Close: func(t *testing.T, s store.Store) {
@@ -66,7 +72,56 @@ func harness(dir string, o store.Options, open func(*testing.T, string, store.Op
 				}
 			}
 		},
+		Age: func(t *testing.T, id upload.ID, by time.Duration) {
+			age(t, append(namesOf(t, dir, id), filepath.Join(dir, ".sluice", "mark.json")), by)
+		},
+		Free: func(t *testing.T) int64 {
+			t.Helper()
+			root, err := durable.OpenRoot(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			free, err := root.Free()
+			if err = errors.Join(err, root.Close()); err != nil {
+				t.Fatal(err)
+			}
+			return free
+		},
 		Left: func(t *testing.T, id upload.ID) []string { return namesOf(t, dir, id) },
+	}
+}
+
+// timeInRecord finds the times that a record holds.
+var timeInRecord = regexp.MustCompile(`"(created|changed|since)":"([^"]+)"`)
+
+// age puts the times of files, and those that records and marks hold, back.
+func age(t *testing.T, names []string, by time.Duration) {
+	t.Helper()
+	for _, name := range names {
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if filepath.Ext(name) == ".info" || filepath.Ext(name) == ".json" {
+			raw, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			raw = timeInRecord.ReplaceAllFunc(raw, func(pair []byte) []byte {
+				parts := timeInRecord.FindSubmatch(pair)
+				at, err := time.Parse(time.RFC3339, string(parts[2]))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return fmt.Appendf(nil, "%q:%q", parts[1], at.Add(-by).Format(time.RFC3339Nano))
+			})
+			if err := os.WriteFile(name, raw, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Chtimes(name, time.Time{}, info.ModTime().Add(-by)); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -29,7 +29,7 @@ func (f *File) prove(e *entry) error {
 
 // judgeStored is judgeHead on the stored bytes of e, if that was not done before.
 func (f *File) judgeStored(e *entry) error {
-	if f.judge == nil || e.judged {
+	if f.judge == nil || e.judged || e.rec.Partial {
 		return nil
 	}
 	file, err := f.fs.Open(f.name(e.id, ""))

@@ -62,6 +62,18 @@ func (l *Locks) Lock(ctx context.Context, id upload.ID, interrupt func()) (unloc
 	return func() { l.unlock(id) }, nil
 }
 
+// TryLock takes the lock of id if nobody holds it. It never interrupts anybody, and who comes while it is held waits: hold it
+// briefly. unlock must be called exactly once.
+func (l *Locks) TryLock(id upload.ID) (unlock func(), ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.held[id] != nil {
+		return nil, false
+	}
+	l.held[id] = &hold{interrupt: func() {}}
+	return func() { l.unlock(id) }, true
+}
+
 // enter makes the caller the holder, or returns its place in the queue.
 func (l *Locks) enter(id upload.ID, interrupt func()) *waiter {
 	l.mu.Lock()

@@ -4,14 +4,18 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"sluice/internal/upload"
 )
 
 // Metrics are shared by the stores of all profiles.
 type Metrics struct {
-	received  *prometheus.CounterVec
-	receiving *prometheus.GaugeVec
-	sync      prometheus.Histogram
-	lockWait  prometheus.Histogram
+	received   *prometheus.CounterVec
+	receiving  *prometheus.GaugeVec
+	sync       prometheus.Histogram
+	lockWait   prometheus.Histogram
+	swept      *prometheus.CounterVec
+	sweptBytes *prometheus.CounterVec
 }
 
 // NewMetrics makes the collectors; the caller registers what [Metrics.Collectors] returns.
@@ -35,12 +39,28 @@ func NewMetrics() *Metrics {
 			Help:    "Time from asking for an upload's lock to holding it.",
 			Buckets: []float64{0.0001, 0.001, 0.005, 0.02, 0.1, 0.5, 2, 10},
 		}),
+		swept: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sluice_swept_total",
+			Help: "Uploads and files that were removed because their time was over, by cause.",
+		}, []string{"profile", "cause"}),
+		sweptBytes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sluice_swept_bytes_total",
+			Help: "Bytes of disk that sweeping has freed.",
+		}, []string{"profile"}),
 	}
 }
 
 // Collectors returns what to register, once.
 func (m *Metrics) Collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.received, m.receiving, m.sync, m.lockWait}
+	return []prometheus.Collector{m.received, m.receiving, m.sync, m.lockWait, m.swept, m.sweptBytes}
+}
+
+// begin makes the series of a profile, so that the first of each counts.
+func (m *Metrics) begin(profile string) {
+	m.sweptBytes.WithLabelValues(profile)
+	for _, cause := range []upload.Cause{upload.Unfinished, upload.UnusedPart, upload.Finished, upload.Tombstone, upload.Orphan, upload.Leftover} {
+		m.swept.WithLabelValues(profile, string(cause))
+	}
 }
 
 // newLocks returns locks whose waits are measured.
@@ -51,6 +71,8 @@ func (m *Metrics) newLocks() *Locks {
 var (
 	freeDesc = prometheus.NewDesc("sluice_store_free_bytes",
 		"Bytes that may still be written where a profile's uploads live.", []string{"profile"}, nil)
+	promisedDesc = prometheus.NewDesc("sluice_store_promised_bytes",
+		"Bytes that unfinished uploads of a profile may still send.", []string{"profile"}, nil)
 	writableDesc = prometheus.NewDesc("sluice_store_writable",
 		"Whether a profile's uploads can take bytes: 1, or 0 when the disk is full or failing.", []string{"profile"}, nil)
 )
@@ -61,6 +83,7 @@ type Disks []*File
 // Describe implements prometheus.Collector.
 func (Disks) Describe(descs chan<- *prometheus.Desc) {
 	descs <- freeDesc
+	descs <- promisedDesc
 	descs <- writableDesc
 }
 
@@ -70,6 +93,7 @@ func (d Disks) Collect(metrics chan<- prometheus.Metric) {
 		if free, err := f.fs.Free(); err == nil {
 			metrics <- prometheus.MustNewConstMetric(freeDesc, prometheus.GaugeValue, float64(free), f.profile)
 		}
+		metrics <- prometheus.MustNewConstMetric(promisedDesc, prometheus.GaugeValue, float64(f.promised()), f.profile)
 		writable := 1.0
 		if f.Check() != nil {
 			writable = 0

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"time"
 
 	"sluice/internal/durable"
 	"sluice/internal/upload"
@@ -29,6 +30,16 @@ type mark struct {
 	Format int    `json:"format"`
 	Boot   string `json:"boot"`  // the kernel's boot in which the directory was last written to
 	Holes  bool   `json:"holes"` // see [durable.ReportsHoles]
+	// Since is when Sluice took the directory: what lay there before, tusd's or a mover's, has its lifetime from then on.
+	Since time.Time `json:"since,omitzero"`
+}
+
+// since is [mark.Since], or now if that is not known.
+func (m mark) since() time.Time {
+	if m.Since.IsZero() {
+		return time.Now().UTC().Truncate(time.Second)
+	}
+	return m.Since
 }
 
 // Open opens the store in o.Dir, alone: a directory that another process holds is durable.ErrHeld. It tries the file
@@ -51,11 +62,38 @@ func Open(o Options) (*File, error) {
 	return f, nil
 }
 
+// Inspect opens the store in o.Dir, alone, to look at it as it is: nothing is repaired, tried or marked. Of its methods only a
+// dry Sweep may be called, and Close.
+func Inspect(o Options) (*File, error) {
+	held, err := durable.Hold(path.Join(o.Dir, ownDir), lockFile)
+	if err != nil {
+		return nil, err
+	}
+	root, err := durable.OpenRoot(o.Dir)
+	if err != nil {
+		return nil, errors.Join(err, held.Close())
+	}
+	f := newFile(root, o)
+	f.onlyLook = true
+	f.release = func() error { return errors.Join(root.Close(), held.Close()) }
+	m, err := f.readMark()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("store: look at %s: %w", o.Dir, err), f.release())
+	}
+	f.since = m.since()
+	return f, nil
+}
+
 func newFile(fsys durable.FS, o Options) *File {
+	o.Metrics.begin(o.Profile)
+	if o.Promises == nil {
+		o.Promises = new(Promises)
+	}
 	return &File{
 		Locks: o.Metrics.newLocks(), fs: fsys, profile: o.Profile, flat: o.Flat, variants: o.Variants, durable: o.Durable,
-		reserve: o.Reserve, judge: o.Judge, metrics: o.Metrics, log: o.Logger, buffers: newBuffers(),
-		entries: make(map[upload.ID]*entry), suspect: make(map[upload.ID]bool),
+		reserve: o.Reserve, lifetime: o.Lifetime, retention: o.Retention, maxBytes: o.MaxBytes, keepParts: o.KeepParts, direct: o.Direct,
+		disk: o.Promises.on(deviceOf(o.Dir)), copying: make(chan struct{}, maxCopying), awaited: newAwaited(), judge: o.Judge, metrics: o.Metrics, log: o.Logger, buffers: newBuffers(),
+		opened: time.Now().Add(-time.Second), entries: make(map[upload.ID]*entry), suspect: make(map[upload.ID]bool),
 	}
 }
 
@@ -71,7 +109,8 @@ func (f *File) start() error {
 	if f.holes, err = f.probe(last); err != nil {
 		return fmt.Errorf("trying the file system: %w", err)
 	}
-	now := mark{Format: formatVersion, Boot: durable.BootID(), Holes: f.holes}
+	f.since = last.since()
+	now := mark{Format: formatVersion, Boot: durable.BootID(), Holes: f.holes, Since: f.since}
 	powerCut := !clean && last.Format != 0 && (now.Boot == "" || now.Boot != last.Boot)
 	if powerCut {
 		f.log.Warn("another boot without a clean stop: checking every upload", "profile", f.profile)
@@ -110,8 +149,8 @@ func (f *File) probe(last mark) (bool, error) {
 // Close marks the directory as cleanly left and lets go of it. Without the mark, for which a disk may be too full, the next
 // boot checks every upload.
 func (f *File) Close() error {
-	if len(f.suspect) > 0 {
-		return f.release() // not clean
+	if f.onlyLook || len(f.suspect) > 0 {
+		return f.release() // as it was, or not clean
 	}
 	err := f.leaveClean()
 	if errors.Is(diskError(err), upload.ErrInsufficientStorage) {

@@ -41,7 +41,9 @@ type sluiceInfo struct {
 	Changed   time.Time         `json:"changed,omitzero"`
 	Synced    int64             `json:"synced"` // bytes known to survive a power cut when the record was written
 	Damaged   bool              `json:"damaged,omitempty"`
-	Checked   *int64            `json:"checked,omitempty"` // bytes above are not checked yet and do not count; absent: all do
+	Checked   *int64            `json:"checked,omitempty"`  // bytes above are not checked yet and do not count; absent: all do
+	Concat    string            `json:"concat,omitempty"`   // Upload-Concat as sent
+	JoinedIn  upload.ID         `json:"joinedIn,omitempty"` // the final that took the bytes over
 }
 
 const sluiceKey = "Sluice"
@@ -52,7 +54,7 @@ type stored struct {
 	synced  int64
 	checked *int64                     // as in the file; what it points to is never changed
 	unknown map[string]json.RawMessage // keys of the file that are neither tusd's nor ours
-	partial tusdInfo                   // tusd's fields that Sluice carries along: partial, final
+	tusd    tusdInfo                   // as read: parts whose ids Sluice does not take are carried along
 }
 
 // counted is how many of size stored bytes count.
@@ -66,20 +68,32 @@ func (s stored) counted(size int64) int64 {
 	return size
 }
 
+// ofParts tells a final that Sluice puts together: until the record says so, its file may be anything. tusd writes its finals
+// at once, and keeps no header.
+func (s stored) ofParts() bool { return s.Final && s.Concat != "" }
+
 func (s stored) encode() ([]byte, error) {
-	info := s.partial
+	info := s.tusd
 	info.ID, info.Size, info.SizeIsDeferred = string(s.ID), max(s.Length, 0), s.Length == upload.Deferred
+	info.IsPartial, info.IsFinal = s.Partial, s.Final
+	if s.Parts != nil {
+		info.PartialUploads = idTexts(s.Parts)
+	}
 	if meta, err := upload.ParseMetadata(s.Metadata); err == nil { // else tusd's map is the better view of it
 		info.MetaData = meta // the header itself is kept below
 	}
 	ours := sluiceInfo{
 		Profile: s.Profile, Owner: s.Owner, Metadata: s.Metadata, State: s.State, Reason: s.Reason, MediaType: s.MediaType,
 		Variants: s.Variants, Created: s.Created, Changed: s.Changed, Synced: s.synced, Damaged: s.Damaged, Checked: s.checked,
+		Concat: s.Concat, JoinedIn: s.JoinedIn,
+	}
+	if len(s.unknown) == 0 {
+		return json.Marshal(struct {
+			tusdInfo
+			Sluice sluiceInfo
+		}{info, ours})
 	}
 	fields := maps.Clone(s.unknown)
-	if fields == nil {
-		fields = make(map[string]json.RawMessage)
-	}
 	if err := mergeFields(fields, info); err != nil {
 		return nil, err
 	}
@@ -114,8 +128,9 @@ func decodeRecord(id upload.ID, raw []byte) (stored, error) {
 	if info.ID != string(id) || info.Size < 0 {
 		return stored{}, fmt.Errorf("%w: it is not the record of upload %s", upload.ErrUnreadable, id)
 	}
-	s := stored{partial: info, unknown: fields}
+	s := stored{tusd: info, unknown: fields}
 	s.ID, s.Length, s.State = id, info.Size, upload.Receiving
+	s.Partial, s.Final, s.Parts = info.IsPartial, info.IsFinal, parseIDs(info.PartialUploads)
 	if info.SizeIsDeferred {
 		s.Length = upload.Deferred
 	}
@@ -155,13 +170,14 @@ func (s *stored) decodeOurs(raw []byte) error {
 		return fmt.Errorf("%w: %w", upload.ErrUnreadable, err)
 	}
 	switch ours.State {
-	case upload.Receiving, upload.Received, upload.Ready, upload.Rejected:
+	case upload.Receiving, upload.Received, upload.Ready, upload.Rejected, upload.Expired:
 	default:
 		return fmt.Errorf("%w: unknown state", upload.ErrUnreadable)
 	}
 	s.Profile, s.Owner, s.Metadata, s.State, s.Reason = ours.Profile, ours.Owner, ours.Metadata, ours.State, ours.Reason
 	s.MediaType, s.Variants, s.Created, s.Changed = ours.MediaType, ours.Variants, ours.Created, ours.Changed
 	s.synced, s.Damaged, s.checked = ours.Synced, ours.Damaged, ours.Checked
+	s.Concat, s.JoinedIn = ours.Concat, ours.JoinedIn
 	settled := s.State == upload.Received || s.State == upload.Ready
 	if settled {
 		s.Offset = s.Length
@@ -175,6 +191,27 @@ func (s *stored) decodeOurs(raw []byte) error {
 		}
 	}
 	return nil
+}
+
+// parseIDs returns nil if one of texts is no id: such parts cannot be looked for.
+func parseIDs(texts []string) []upload.ID {
+	var ids []upload.ID
+	for _, text := range texts {
+		id, err := upload.ParseID(text)
+		if err != nil {
+			return nil
+		}
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+func idTexts(ids []upload.ID) []string {
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = string(id)
+	}
+	return texts
 }
 
 // encodeMetadata makes the header that says what tusd's map says, in a fixed order.

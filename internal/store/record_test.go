@@ -77,11 +77,11 @@ var tusdRecords = map[string]struct {
 	},
 	"partial": {
 		`{"ID":"abc","Size":3,"SizeIsDeferred":false,"Offset":0,"MetaData":null,"IsPartial":true,"IsFinal":false,"PartialUploads":null}`,
-		upload.Record{Length: 3},
+		upload.Record{Length: 3, Partial: true},
 	},
 	"final": {
 		`{"ID":"abc","Size":6,"SizeIsDeferred":false,"Offset":0,"MetaData":{"größe":"x"},"IsPartial":false,"IsFinal":true,"PartialUploads":["a","b"]}`,
-		upload.Record{Length: 6, Metadata: "größe eA=="},
+		upload.Record{Length: 6, Metadata: "größe eA==", Final: true, Parts: []upload.ID{"a", "b"}},
 	},
 }
 

@@ -83,8 +83,8 @@ func (f *File) repairUpload(id upload.ID) error {
 		f.log.Error("record is torn; the upload can only be deleted", "profile", f.profile, "id", id, "err", err)
 		return nil
 	}
-	if rec.State == upload.Rejected {
-		return nil // what is left of it goes when it is loaded
+	if rec.State.Gone() || rec.JoinedIn != "" || rec.ofParts() && rec.State == upload.Receiving {
+		return nil // what is left of it goes when it is loaded, or assembled anew
 	}
 	known := max(rec.synced, rec.Offset) // somebody was told so; Offset is the length where the upload was complete
 	kept, err := f.cut(id, rec.synced)

@@ -264,7 +264,7 @@ func TestForeignFilesAreLeftAlone(t *testing.T) {
 		}
 		for range 2 { // the second time after a power cut
 			f := openFile(t, dir, store.Options{Flat: flat, Variants: []string{"64"}})
-			if err := f.Received(t.Context(), func(upload.Record) bool { return true }); err != nil {
+			if err := f.Due(t.Context(), func(upload.Record) bool { return true }); err != nil {
 				t.Error(err)
 			}
 			if err := f.Crash(); err != nil {

@@ -21,7 +21,7 @@ func (f *File) Publish(id upload.ID, mediaType string, variants []upload.Variant
 	if e.rec.State == upload.Ready {
 		return e.rec.Record, nil
 	}
-	if e.rec.State != upload.Received {
+	if e.rec.State != upload.Received || e.rec.Partial {
 		return e.rec.Record, fmt.Errorf("store: publish %s in state %s: %w", id, e.rec.State, upload.ErrNotReady)
 	}
 	if err := f.judgeStored(e); err != nil {
@@ -56,6 +56,8 @@ func (f *File) Reject(id upload.ID, why *upload.Rejection) (upload.Record, error
 	switch e.rec.State {
 	case upload.Ready:
 		return e.rec.Record, fmt.Errorf("store: reject %s: it is ready", id)
+	case upload.Expired:
+		return e.rec.Record, fmt.Errorf("store: reject %s: %w", id, upload.ErrExpired)
 	case upload.Rejected:
 		err = f.removeContent(id, e.rec.Record) // the first time may have failed at this
 	default:
@@ -74,6 +76,7 @@ func (f *File) reject(e *entry, why *upload.Rejection) error {
 		return err
 	}
 	e.pos = 0
+	f.awaited.forget(&e.rec.Record)
 	return f.removeContent(e.id, e.rec.Record)
 }
 
@@ -110,6 +113,8 @@ func (f *File) Terminate(id upload.ID) error {
 		return fmt.Errorf("store: terminate %s: %w", id, err)
 	}
 	e.gone = true
+	f.owe(id, 0)
+	f.awaited.drop(id)
 	if f.durable {
 		if err := f.fs.SyncDir(path.Dir(info)); err != nil {
 			return fmt.Errorf("store: terminate %s: %w", id, err)

@@ -18,7 +18,7 @@
 //
 // # Order of writing
 //
-// A record is written first and removed last, so no bytes lie about that nobody knows of. Records are replaced whole. A
+// A record is written before anybody hears of an upload, and removed last, so no bytes lie about that somebody knows of. Records are replaced whole. A
 // state is on disk before anybody is told. The content of a ready upload never changes.
 //
 // # Locks
@@ -31,6 +31,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"time"
 
 	"sluice/internal/upload"
 )
@@ -43,6 +44,13 @@ type Store interface {
 	// upload is as durable as the store; when it fails nothing is left. No room for rec.Length is
 	// [upload.ErrInsufficientStorage].
 	Create(rec upload.Record) error
+
+	// Announce is Create for an upload whose first bytes come at once, before anybody hears of it. Its record is written with
+	// the first change of its state, or by Confirm: a crash before leaves nothing but bytes that nobody was told of.
+	Announce(rec upload.Record) error
+
+	// Confirm writes the record of an announced upload, if that is not done. Only then may its id be told.
+	Confirm(id upload.ID) error
 
 	// Lookup tells what is known about an upload now. The offset is the acknowledged one: while a chunk flows it may lag.
 	Lookup(id upload.ID) (upload.Record, error)
@@ -63,7 +71,8 @@ type Store interface {
 	// DeclareLength sets the length of an upload that was made without one. It is an error to change a known length.
 	DeclareLength(id upload.ID, length int64) error
 
-	// Complete moves an upload whose bytes are all there to received. Calling it again is no error.
+	// Complete moves an upload whose bytes are all there to received, or to ready where nothing is left to be done. Calling it
+	// again is no error.
 	Complete(id upload.ID) (upload.Record, error)
 
 	// Terminate removes an upload and all that belongs to it, also one whose record cannot be read. Once it has begun,
@@ -85,9 +94,24 @@ type Store interface {
 	// with [upload.ErrGone]. A rejected upload keeps its first reason; a ready one cannot be rejected.
 	Reject(id upload.ID, why *upload.Rejection) (upload.Record, error)
 
-	// Received calls do for every upload that is received and neither ready nor rejected, until do returns false. It is
-	// how processing that a crash cut short is found again: one whose last byte was stored before a crash is received.
-	Received(ctx context.Context, do func(upload.Record) bool) error
+	// Assemble moves a final upload to received when all its parts are: their bytes are copied, in order, by the kernel
+	// where it can. The bytes of the parts then go, unless the store keeps them or another final waits for them. While a part is
+	// unfinished it is [upload.ErrNotReady]; if one is gone, or the whole is too large, or its head does not please the
+	// judge, the upload is settled as rejected and the [upload.Rejection] returned. It takes the upload's lock, and lets go with
+	// [upload.ErrInterrupted] when somebody wants it. Calling it again, also after a crash, goes on.
+	Assemble(ctx context.Context, id upload.ID) (upload.Record, error)
+
+	// Finals returns the finals that wait for the upload part, in no order.
+	Finals(part upload.ID) []upload.ID
+
+	// Due calls do for every upload that is received and neither ready nor rejected, and for every final that is not
+	// assembled, until do returns false. It is how processing that a crash cut short is found again: an upload whose last
+	// byte was stored before a crash is received.
+	Due(ctx context.Context, do func(upload.Record) bool) error
+
+	// Sweep removes what is over, without disturbing anybody: see [upload.Swept]. It tells of each thing, and if dry it does no more
+	// than that.
+	Sweep(ctx context.Context, dry bool, tell func(upload.Swept)) error
 
 	// Check tells whether the store can take bytes now: nil, or why not.
 	Check() error
@@ -105,7 +129,16 @@ type Options struct {
 	Variants []string // names that variants of this profile may have
 	Durable  bool     // acknowledged bytes survive a power cut
 	Reserve  int64    // bytes of disk that are never promised to an upload
-	Judge    Judge    // nil: content is not looked at while it arrives
-	Metrics  *Metrics
-	Logger   *slog.Logger
+	MaxBytes int64    // of a final upload; 0 is no limit
+	// Lifetime is how long an unfinished upload, or one that waits to become part of another, is kept after its last byte; 0
+	// is for ever.
+	Lifetime time.Duration
+	// Retention is how long a ready upload is kept; 0 is for ever.
+	Retention time.Duration
+	Direct    bool      // a complete upload is ready: it is not processed
+	KeepParts bool      // uploads that were joined stay, as long as unfinished ones do
+	Promises  *Promises // shared by the stores of a process; nil: this one's own
+	Judge     Judge     // nil: content is not looked at while it arrives
+	Metrics   *Metrics
+	Logger    *slog.Logger
 }

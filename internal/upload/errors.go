@@ -11,6 +11,8 @@ var (
 	ErrNotFound = errors.New("upload not found")
 	// ErrGone: there was such an upload; it was rejected or terminated.
 	ErrGone = errors.New("upload is gone")
+	// ErrExpired: there was such an upload; its time is over.
+	ErrExpired = fmt.Errorf("it expired: %w", ErrGone)
 	// ErrExists: an upload of that id is there already.
 	ErrExists = errors.New("upload exists already")
 	// ErrLocked: somebody else holds the upload and did not let go in time.
@@ -29,6 +31,8 @@ var (
 	ErrNotReady = errors.New("upload is not ready")
 	// ErrComplete: nothing can be added to a complete upload.
 	ErrComplete = errors.New("upload is complete")
+	// ErrFinal: the upload is made of others; nothing can be added to it.
+	ErrFinal = errors.New("upload is made of others")
 	// ErrInsufficientStorage: no room on the disk, or none left to promise.
 	ErrInsufficientStorage = errors.New("insufficient storage")
 	// ErrUnreadable: the stored record of this upload is torn; it can only be deleted.
@@ -48,6 +52,8 @@ type Rejection struct {
 const (
 	CodeUnsupportedType = "unsupported_media_type" // the content is not of a type that the profile takes
 	CodeTooManyPixels   = "too_many_pixels"        // a picture larger than the profile allows
+	CodePartsMissing    = "parts_missing"          // an upload to be joined is gone before all were complete
+	CodeTooLarge        = "too_large"              // uploads that are longer together than the profile allows
 	CodeUnreadableImage = "unreadable_image"       // a picture of a right type that cannot be decoded
 )
 

@@ -32,6 +32,7 @@ type Profile struct {
 	Lifetime  time.Duration // of an unfinished upload after its last byte; 0 is for ever
 	Retention time.Duration // of a finished upload; 0 is for ever
 	Dir       string        // where its files live; "" is <data>/<name>
+	KeepParts bool          // uploads that were joined stay for their lifetime; else they go when the final is assembled
 	Flat      bool          // all files in one directory, as tusd lays them out; else fanned out by id
 	Variants  []int         // edges in pixels of the square pictures to make, largest first (whole only)
 }

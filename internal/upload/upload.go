@@ -62,12 +62,18 @@ const (
 	Ready State = "ready"
 	// Rejected: refused for its content, see [Record.Reason]; its bytes are removed.
 	Rejected State = "rejected"
+	// Expired: nobody added to it for so long, or it was kept for so long, as its profile says; its bytes are removed. The
+	// record stays for a while, so that whoever comes back is told.
+	Expired State = "expired"
 	// Terminated: the client deleted it; what is left of it is being removed.
 	Terminated State = "terminated"
 )
 
 // Complete tells whether every byte has arrived, so that nobody will write again and no lock is needed to look.
 func (s State) Complete() bool { return s != Receiving && s != "" }
+
+// Gone tells that the bytes are removed and only the record is left to say why.
+func (s State) Gone() bool { return s == Rejected || s == Expired }
 
 // Record is what is known about one upload. The store hands out copies.
 type Record struct {
@@ -89,6 +95,22 @@ type Record struct {
 	// Damaged tells that bytes which had been acknowledged were found missing after a power cut. The upload can be
 	// resumed from Offset.
 	Damaged bool
+
+	// Expires is when the upload is given up if nothing happens to it before; the zero time is never.
+	Expires time.Time
+
+	// Partial tells that the upload exists to become part of another (tus 1.0.0, "Concatenation"): it is neither judged,
+	// processed nor served by itself.
+	Partial bool
+	// Final tells that the upload is made of others, its Parts, in their order; one may be there twice. While it is
+	// Receiving it waits for them, or is being assembled: nobody writes to it, and its Offset is 0.
+	Final bool
+	Parts []ID
+	// JoinedIn is the final that took over the bytes of this partial upload; "" if none did. It is Received still: every byte
+	// has arrived.
+	JoinedIn ID
+	// Concat is Upload-Concat exactly as the client sent it.
+	Concat string
 }
 
 // Full tells whether every byte of a known length is there. Such an upload is complete, or about to be.

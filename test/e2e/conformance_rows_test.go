@@ -29,9 +29,12 @@ func chapters() []chapter {
 		{section: "Creation, Upload-Defer-Length", extension: "creation-defer-length", rules: append(deferRules, deferValueRules()...)},
 		{section: "Creation, Upload-Metadata", extension: "creation", rules: metadataRules()},
 		{section: "Creation With Upload", extension: "creation-with-upload", rules: creationWithUploadRules},
+		{section: "Expiration", extension: "expiration", rules: expirationRules},
 		{section: "Checksum", extension: "checksum", rules: checksumRules},
 		{section: "Checksum, trailer", extension: "checksum-trailer", rules: checksumTrailerRules},
 		{section: "Termination", extension: "termination", rules: terminationRules},
+		{section: "Concatenation", extension: "concatenation", rules: concatenationRules()},
+		{section: "Concatenation, unfinished", extension: "concatenation-unfinished", rules: unfinishedRules},
 		{section: "Expect", rules: expectRules},       // RFC 9110, section 10.1.1
 		{section: "HTTP", rules: httpRules},           // RFC 9110 and 9112
 		{section: "Cross-origin", rules: originRules}, // Fetch, "CORS protocol"

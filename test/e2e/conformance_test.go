@@ -20,16 +20,20 @@ import (
 //	> -Name              leaves out what stands there by itself
 //	> | text             its body
 //	< 204                the status that is expected, or several: 404|410
+//	< 201 {a}            ... and a name for the upload that was made
 //	< Name: value        a header that the answer has, once, with this value
 //	< Name: *            ... with any value
 //	< Name ~ a, b        ... with a list that has these items
 //	< !Name              the answer does not have that header
 //	< | text             its whole body
+//	< |~ text            a part of it
+//	= {a} ready          waits until the status of an upload says that state
 //
-// {it} is the upload that was made last and {id} the end of its address, {host} the server, {max} the size of the largest avatar
-// and {over} one byte more. \s, \t, \r and \n stand for what cannot be seen. Tus-Resumable stands by itself in every request
-// but OPTIONS, the Content-Type of chunks in PATCH, the right Content-Length with a body. Requests without an answer between
-// them go out at once. The body of a request with Expect waits for an answer, be it "< 100" or a refusal.
+// {it} is the upload that was made last and {id} the end of its address, {a} and {a.id} the one that has that name, {host}
+// the server, {max} the size of the largest avatar and {over} one byte more. \s, \t, \r and \n stand for what cannot be seen.
+// Tus-Resumable stands by itself in every request but OPTIONS, the Content-Type of chunks in PATCH, the right Content-Length
+// with a body. Requests without an answer between them go out at once. The body of a request with Expect waits for an answer,
+// be it "< 100" or a refusal.
 //
 // What holds for every answer is not written in each script: see [checkAlways].
 type rule struct {
@@ -94,13 +98,15 @@ type message struct {
 // expectation is an answer of a script: statuses, and lines about the rest.
 type expectation struct {
 	status string
+	name   string // for the upload that was made; "" for none
 	lines  []string
 }
 
-// turn is what is sent at once, and what is said to it.
+// turn is what is sent at once, and what is said to it; or what is waited for.
 type turn struct {
 	requests []*message
 	answers  []*expectation
+	awaits   string // an upload and a state
 }
 
 var unseen = strings.NewReplacer(`\s`, " ", `\t`, "\t", `\r`, "\r", `\n`, "\n")
@@ -113,10 +119,12 @@ func readScript(script string) (turns []*turn) {
 		}
 		line := text[2:]
 		switch {
+		case text[0] == '=':
+			turns = append(turns, &turn{awaits: line})
 		case text[0] == '<':
 			turns[len(turns)-1].expect(line)
 		case isRequestLine(line):
-			if len(turns) == 0 || len(turns[len(turns)-1].answers) > 0 {
+			if len(turns) == 0 || len(turns[len(turns)-1].answers) > 0 || turns[len(turns)-1].awaits != "" {
 				turns = append(turns, &turn{})
 			}
 			last := turns[len(turns)-1]
@@ -137,7 +145,8 @@ func isRequestLine(line string) bool {
 
 func (e *turn) expect(line string) {
 	if line[0] >= '0' && line[0] <= '9' {
-		e.answers = append(e.answers, &expectation{status: line})
+		status, name, _ := strings.Cut(line, " ")
+		e.answers = append(e.answers, &expectation{status: status, name: name})
 		return
 	}
 	last := e.answers[len(e.answers)-1]
@@ -213,6 +222,10 @@ func (c *conversation) named(text string) string {
 
 func (c *conversation) hold(t *testing.T, e *turn) {
 	t.Helper()
+	if e.awaits != "" {
+		c.awaitState(t, c.named(e.awaits))
+		return
+	}
 	if c.l == nil {
 		c.l = c.s.dial(t)
 	}
@@ -247,12 +260,22 @@ func (c *conversation) hold(t *testing.T, e *turn) {
 	}
 }
 
+// awaitState waits for what happens behind the client's back, on a connection of its own.
+func (c *conversation) awaitState(t *testing.T, which string) {
+	t.Helper()
+	location, state, _ := strings.Cut(which, " ")
+	await(t, location+" is "+state, func() bool { return c.s.standing(t, location).State == state })
+}
+
 // after learns what the answer changes: where the upload is, and whether the connection goes on.
 func (c *conversation) after(t *testing.T, m *message, got reply, want *expectation) {
 	t.Helper()
 	if got.status == http.StatusCreated {
 		it := resolve(t, got.header.Get("Location"))
 		c.names["{it}"], c.names["{id}"] = it, path.Base(it)
+		if want.name != "" {
+			c.names[want.name], c.names[strings.TrimSuffix(want.name, "}")+".id}"] = it, path.Base(it)
+		}
 	}
 	if _, waited := m.value("Expect"); waited && want.status[0] >= '4' {
 		c.l.write([]byte(m.body)) // nobody asked for it, and where the connection goes on it is expected all the same
@@ -289,12 +312,17 @@ func (c *conversation) compare(t *testing.T, sent string, got reply, want *expec
 	for _, line := range want.lines {
 		line = c.named(line)
 		body, isBody := strings.CutPrefix(line, "| ")
+		text, isText := strings.CutPrefix(line, "|~ ")
 		name, value, isHeader := strings.Cut(line, ": ")
 		key, items, isList := strings.Cut(line, " ~ ")
 		switch {
 		case isBody:
 			if string(got.body) != body {
 				t.Errorf("got the body %q, want %q", got.body, body)
+			}
+		case isText:
+			if !strings.Contains(string(got.body), text) {
+				t.Errorf("got the body %q, want %q in it", got.body, text)
 			}
 		case line[0] == '!':
 			if values := got.header.Values(line[1:]); len(values) > 0 {
@@ -328,6 +356,7 @@ var forms = map[string]*regexp.Regexp{
 	"Upload-Offset":       regexp.MustCompile(`^[0-9]+$`),
 	"Upload-Length":       regexp.MustCompile(`^[0-9]+$`),
 	"Upload-Defer-Length": regexp.MustCompile(`^1$`),
+	"Upload-Concat":       regexp.MustCompile(`^(partial|final;.+)$`),
 	"Tus-Max-Size":        regexp.MustCompile(`^[0-9]+$`),
 	"Tus-Resumable":       regexp.MustCompile(`^1\.0\.0$`),
 	"Tus-Version":         regexp.MustCompile(`^1\.0\.0(,[0-9]+\.[0-9]+\.[0-9]+)*$`), // the one preferred comes first
@@ -350,6 +379,12 @@ func checkAlways(t *testing.T, m *message, got reply) {
 		}
 		must(len(got.header.Values(name)) <= 1, name+" comes twice")
 	}
+	for _, value := range got.header.Values("Upload-Expires") {
+		expires, err := time.Parse(http.TimeFormat, value)
+		exact := err == nil && expires.Format(http.TimeFormat) == value
+		must(exact, `Upload-Expires "MUST be in RFC 9110 datetime format", not `+value)
+		must(time.Until(expires) > -time.Second, "Upload-Expires is over: "+value) // it has no fractions
+	}
 	method := strings.ToUpper(m.method())
 	must(method == "OPTIONS" || method == "GET" || has("Tus-Resumable"), `"Tus-Resumable MUST be included in every response except for OPTIONS"`)
 	must(got.status != http.StatusPreconditionFailed || has("Tus-Version"), `412 "MUST include Tus-Version"`)
@@ -357,8 +392,7 @@ func checkAlways(t *testing.T, m *message, got reply) {
 	case method == "HEAD":
 		must(len(got.body) == 0, "it has a body")
 		must(got.header.Get("Cache-Control") == "no-store", `HEAD "MUST prevent caching by Cache-Control: no-store"`)
-		must(has("Upload-Offset") == (got.status < 300), `HEAD has Upload-Offset "always", and not "if the resource is not found"`)
-		must(got.status >= 300 || has("Upload-Length") != has("Upload-Defer-Length"), "HEAD has Upload-Length if it is known, else Upload-Defer-Length: 1")
+		checkStanding(got, must)
 	case method == "PATCH" && got.status < 300:
 		must(got.status == http.StatusNoContent && has("Upload-Offset"), `PATCH "MUST be acknowledged with 204 and Upload-Offset"`)
 	case method == "POST" && got.status < 300:
@@ -371,4 +405,17 @@ func checkAlways(t *testing.T, m *message, got reply) {
 		slices.Sort(extensions)
 		must(len(slices.Compact(extensions)) == len(extensions), "an extension is announced twice")
 	}
+}
+
+// checkStanding checks what HEAD tells of how far an upload is. That of a final says nothing until it is put together.
+func checkStanding(got reply, must func(bool, string)) {
+	offset, length := got.header.Get("Upload-Offset"), got.header.Get("Upload-Length")
+	deferred := got.header.Get("Upload-Defer-Length") != ""
+	if strings.HasPrefix(got.header.Get("Upload-Concat"), "final") {
+		must(offset == "" || offset == length, `the Upload-Offset of a final that is done "MUST be equal to Upload-Length"`)
+		must(!deferred, "the length of a final is not for the client to tell")
+		return
+	}
+	must((offset != "") == (got.status < 300), `HEAD has Upload-Offset "always", and not "if the resource is not found"`)
+	must(got.status >= 300 || (length != "") != deferred, "HEAD has Upload-Length if it is known, else Upload-Defer-Length: 1")
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -129,14 +130,57 @@ func (s *server) checkFull(t *testing.T, readable string, file content) {
 	}
 }
 
-// TestFullDiskByManyAtOnce has two uploads run into the end of the disk, each of which alone would fit. Deleting one lets the
-// other go on, also after a restart on the full disk.
+// TestFullDiskIsPromisedOnce has two uploads announced that do not fit together: the second is refused at once, whatever its
+// profile, also by a server that finds the first on its disk. The first has its room to the end.
+func TestFullDiskIsPromisedOnce(t *testing.T) {
+	s := startFull(t, "always")
+	file := content{size: 12 << 20}
+	first := s.create(t, "/files/", file.size)
+	s.send(t, first, file, 0, 1<<20)
+	s.checkNoRoom(t, file.size)
+
+	s.kill()
+	s.run(t)
+	await(t, "the server has looked through its uploads", func() bool {
+		return s.metric(t, "sluice_store_promised_bytes") == 11<<20
+	})
+	s.checkNoRoom(t, file.size)
+	small := s.create(t, "/videos/", 3<<20) // beside the first there is room for that
+	if r := s.do(t, "DELETE", small, protocol); r.status != http.StatusNoContent {
+		t.Errorf("DELETE: got %d %s, want 204", r.status, r.body)
+	}
+	s.send(t, first, file, 1<<20, file.size)
+	s.checkContent(t, first, file)
+	if promised := s.metric(t, "sluice_store_promised_bytes"); promised != 0 {
+		t.Errorf("%.0f bytes are promised when nothing is unfinished", promised)
+	}
+	s.checkNoRoom(t, file.size)
+	s.do(t, "DELETE", first, protocol)
+	s.create(t, "/files/", file.size)
+}
+
+// checkNoRoom has an upload of that length refused before it begins.
+func (s *server) checkNoRoom(t *testing.T, length int64) {
+	t.Helper()
+	for _, path := range []string{"/files/", "/videos/"} {
+		r := s.do(t, "POST", path, protocol, "Upload-Length: "+strconv.FormatInt(length, 10))
+		if r.status != http.StatusInsufficientStorage || r.problem().Code != "insufficient_storage" {
+			t.Errorf("POST %s: got %d %s, want 507 insufficient_storage", path, r.status, r.body)
+		}
+		if r.header.Get("Location") != "" {
+			t.Errorf("POST %s: a refused upload has the address %s", path, r.header.Get("Location"))
+		}
+	}
+}
+
+// TestFullDiskByManyAtOnce has two uploads whose length nobody knew run into the end of the disk, each of which alone would
+// fit. Deleting one lets the other go on, also after a restart on the full disk.
 func TestFullDiskByManyAtOnce(t *testing.T) {
 	s := startFull(t, "always")
 	files := []content{{size: 12 << 20, seed: 1}, {size: 12 << 20, seed: 2}}
 	locations := make([]string, len(files))
-	for i, file := range files {
-		locations[i] = s.create(t, "/files/", file.size)
+	for i := range files {
+		locations[i] = s.create(t, "/files/", deferred)
 	}
 	answers := make([]reply, len(files))
 	var work sync.WaitGroup
@@ -154,12 +198,47 @@ func TestFullDiskByManyAtOnce(t *testing.T) {
 	}
 	s.stop(t)
 	s.run(t)
-	kept := s.offset(t, locations[loser])
+	kept, file := s.offset(t, locations[loser]), files[loser]
 	if r := s.do(t, "DELETE", locations[1-loser], protocol); r.status != http.StatusNoContent {
 		t.Fatalf("DELETE on a full disk: got %d %s, want 204", r.status, r.body)
 	}
-	s.send(t, locations[loser], files[loser], kept, files[loser].size)
-	s.checkContent(t, locations[loser], files[loser])
+	r := s.patch(t, locations[loser], kept, file.part(kept, file.size), file.size-kept, "Upload-Length: 12582912")
+	if r.status != http.StatusNoContent {
+		t.Fatalf("PATCH with room again: got %d %s, want 204", r.status, r.body)
+	}
+	s.checkContent(t, locations[loser], file)
+}
+
+// TestFullDiskLetsAFinalWait has the parts of an upload fit and the whole beside them not: refused at once where that can be
+// told, else put together when there is room.
+func TestFullDiskLetsAFinalWait(t *testing.T) {
+	s := startFull(t, "always")
+	file, half := content{size: 6 << 20}, int64(3<<20)
+	free := s.fill(t, 5<<20)
+	done := s.create(t, "/files/", half, "Upload-Concat: partial")
+	s.send(t, done, file, 0, half)
+	late := s.create(t, "/files/", deferred, "Upload-Concat: partial")
+	before := disk(t, s.data)
+	r := s.do(t, "POST", "/files/", protocol, "Upload-Concat: final;"+strings.Repeat(done+" ", 3))
+	if r.status != http.StatusInsufficientStorage || r.header.Get("Location") != "" {
+		t.Errorf("POST of a final that does not fit: got %d %s, want 507", r.status, r.body)
+	}
+	if diff := cmp.Diff(before, disk(t, s.data)); diff != "" {
+		t.Errorf("the disk is not as it was (-before +after):\n%s", diff)
+	}
+
+	whole := s.final(t, "/files/", done, late)
+	r = s.patch(t, late, 0, file.part(half, file.size), half, "Upload-Length: 3145728")
+	if r.status != http.StatusNoContent {
+		t.Fatalf("PATCH of the last part: got %d %s, want 204", r.status, r.body)
+	}
+	await(t, "the server has tried", func() bool { return strings.Contains(s.log.String(), "processing failed") })
+	if found := s.standing(t, whole); found.State != "receiving" {
+		t.Errorf("the final is %s without room, want it to wait", found.State)
+	}
+	free()
+	s.awaitReady(t, whole)
+	s.checkContent(t, whole, file)
 }
 
 // TestFullDiskAtTheLastByte has the disk end where the upload does: its bytes are there, but nothing is left to write down

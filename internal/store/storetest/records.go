@@ -305,7 +305,7 @@ var terminateTests = []test{
 // listReceived returns the ids that the store finds received.
 func (b *bench) listReceived() (ids []upload.ID) {
 	b.Helper()
-	err := b.s.Received(b.Context(), func(rec upload.Record) bool {
+	err := b.s.Due(b.Context(), func(rec upload.Record) bool {
 		if rec.State != upload.Received {
 			b.Errorf("found %s, which is %s", rec.ID, rec.State)
 		}

@@ -320,7 +320,7 @@ var readTests = []test{
 			"by its context": func() bool { cancel(); return true },
 		} {
 			calls := 0
-			b.s.Received(ctx, func(upload.Record) bool { calls++; return stop() })
+			b.s.Due(ctx, func(upload.Record) bool { calls++; return stop() })
 			if calls > 1 {
 				b.Errorf("%s: %d calls, want at most 1", name, calls)
 			}

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -20,9 +21,13 @@ import (
 
 // Setup is what a test wants of the store that it opens.
 type Setup struct {
-	Judge    store.Judge
-	Variants []string
-	Reserve  int64 // bytes never promised
+	Judge               store.Judge
+	Variants            []string
+	Reserve             int64 // bytes never promised
+	MaxBytes            int64
+	Lifetime, Retention time.Duration
+	KeepParts           bool
+	Direct              bool
 }
 
 // Harness is one place where uploads are kept, empty at first, and the means to treat the store on it badly. One store is
@@ -36,6 +41,10 @@ type Harness struct {
 	Crash func(t *testing.T, s store.Store)
 	// Tear makes the record of id unreadable, while no store is open.
 	Tear func(t *testing.T, id upload.ID)
+	// Age puts all that is stored about the times of id back by so much, while no store is open.
+	Age func(t *testing.T, id upload.ID, by time.Duration)
+	// Free is how many bytes may still be stored.
+	Free func(t *testing.T) int64
 	// Left names whatever is still kept of id.
 	Left func(t *testing.T, id upload.ID) []string
 }
@@ -47,6 +56,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		tests []test
 	}{
 		{"create", createTests},
+		{"announce", announceTests},
 		{"lookup", lookupTests},
 		{"chunk", chunkTests},
 		{"check", checkTests},
@@ -60,6 +70,10 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"reopen", reopenTests},
 		{"lock", lockTests},
 		{"resume", resumeTests},
+		{"expire", expireTests},
+		{"sweep", sweepTests},
+		{"join", joinTests},
+		{"promise", promiseTests},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			for _, tt := range part.tests {

@@ -1,0 +1,239 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"time"
+
+	"sluice/internal/upload"
+)
+
+const (
+	// tombstoneFor is how long the record of an upload that is gone says why: clients come back after days, not months.
+	tombstoneFor = 7 * 24 * time.Hour
+	// orphanFor is how old a file without a record must be to be nobody's, in a directory that others may put files into. In
+	// our own it is one that lay there before this process came: a crash before an announced upload was confirmed leaves it.
+	orphanFor = 24 * time.Hour
+)
+
+// Sweep implements [Store]. It reads every record, without keeping any in memory, and takes the lock of an upload for what it
+// removes; what is in use is left for the next time. What cannot be removed is logged.
+func (f *File) Sweep(ctx context.Context, dry bool, tell func(upload.Swept)) error {
+	s := sweep{f: f, ctx: ctx, dry: dry, tell: tell, now: time.Now(), wanted: make(map[upload.ID]bool)}
+	if err := f.eachName(s.look); err != nil {
+		return err
+	}
+	for _, id := range s.parts { // now that every final is known
+		if !s.wanted[id] {
+			s.upload(id)
+		}
+	}
+	return ctx.Err()
+}
+
+// sweep is one run of Sweep.
+type sweep struct {
+	f      *File
+	ctx    context.Context // of the one call of Sweep that it is
+	dry    bool
+	tell   func(upload.Swept)
+	now    time.Time
+	parts  []upload.ID        // partial uploads whose time is over
+	wanted map[upload.ID]bool // parts of finals that wait
+}
+
+// look decides what to do about one file.
+func (s *sweep) look(dir, name string) error {
+	base, suffix := splitName(name)
+	id, err := upload.ParseID(base)
+	if err != nil || !s.f.flat && fan(id) != dir {
+		return s.ctx.Err() // not ours: left alone
+	}
+	switch {
+	case suffix == infoSuffix:
+		s.record(id)
+	case suffix == goneSuffix, s.f.isTemp(suffix):
+		s.file(id, suffix, upload.Leftover)
+	case suffix == "", slices.ContainsFunc(s.f.variants, func(v string) bool { return suffix == variantSuffix(v) }):
+		if s.orphan(id, suffix) {
+			s.file(id, suffix, upload.Orphan)
+		}
+	}
+	return s.ctx.Err()
+}
+
+// record removes the upload id if its time is over. Parts wait until every final has been seen.
+func (s *sweep) record(id upload.ID) {
+	rec, cause, _ := s.judge(id)
+	if rec.Final && rec.State == upload.Receiving {
+		for _, part := range rec.Parts {
+			s.wanted[part] = true
+		}
+	}
+	switch cause {
+	case "":
+	case upload.UnusedPart:
+		s.parts = append(s.parts, id)
+	default:
+		s.upload(id)
+	}
+}
+
+// judge tells from what is on disk whether the time of id is over, and what its files hold. A record that cannot be read is
+// left to its owner, and to fsck.
+func (s *sweep) judge(id upload.ID) (rec stored, cause upload.Cause, bytes int64) {
+	raw, err := s.f.fs.ReadFile(s.f.name(id, infoSuffix))
+	if err != nil {
+		return rec, "", 0
+	}
+	if rec, err = decodeRecord(id, raw); err != nil {
+		return rec, "", 0
+	}
+	active, size := rec.Changed, int64(0)
+	if info, err := s.f.fs.Stat(s.f.name(id, "")); err == nil {
+		size = info.Size()
+		if info.ModTime().After(active) {
+			active = info.ModTime()
+		}
+	}
+	bytes = size + int64(len(raw))
+	for _, v := range rec.Variants {
+		bytes += v.Bytes
+	}
+	return rec, s.cause(rec, size, active), bytes
+}
+
+func (s *sweep) cause(rec stored, size int64, active time.Time) upload.Cause {
+	if rec.State.Gone() || rec.JoinedIn != "" {
+		if s.now.After(rec.Changed.Add(tombstoneFor)) {
+			return upload.Tombstone
+		}
+		return ""
+	}
+	if rec.Final && rec.State == upload.Receiving {
+		return s.finalCause(rec.Record)
+	}
+	expires := s.f.expires(rec.Record, active)
+	switch {
+	case expires.IsZero() || s.now.Before(expires):
+		return ""
+	case rec.State == upload.Ready:
+		return upload.Finished
+	case rec.counted(size) < rec.Length || rec.Length == upload.Deferred:
+		return upload.Unfinished
+	case rec.Partial:
+		return upload.UnusedPart
+	}
+	return "" // received, though no record says so yet
+}
+
+// finalCause tells whether a final waits in vain.
+func (s *sweep) finalCause(rec upload.Record) upload.Cause {
+	if _, err := s.f.partsLength(rec); errors.As(err, new(*upload.Rejection)) {
+		return upload.Unfinished
+	}
+	return ""
+}
+
+// upload removes id, or says that it would, unless somebody uses it, or its time is not over after all.
+func (s *sweep) upload(id upload.ID) {
+	unlock, free := s.f.TryLock(id)
+	if !free {
+		return
+	}
+	defer unlock()
+	rec, cause, bytes := s.judge(id)
+	if cause == "" || cause == upload.UnusedPart && len(s.f.Finals(id)) > 0 {
+		return
+	}
+	if !s.dry {
+		if err := s.f.giveUp(rec.Record, cause); err != nil {
+			s.f.log.Error("sweep", "profile", s.f.profile, "id", id, "cause", string(cause), "err", err)
+			return
+		}
+	}
+	s.swept(upload.Swept{Profile: s.f.profile, ID: id, Cause: cause, Bytes: bytes})
+}
+
+// giveUp does what cause says to an upload whose lock is held.
+func (f *File) giveUp(rec upload.Record, cause upload.Cause) error {
+	if cause == upload.Tombstone {
+		return f.Terminate(rec.ID)
+	}
+	if rec.Final && cause == upload.Unfinished {
+		_, err := f.Reject(rec.ID, errPartsMissing())
+		return err
+	}
+	e, err := f.acquire(rec.ID)
+	if err != nil {
+		return err
+	}
+	defer f.unlockEntry(e)
+	return f.expire(e)
+}
+
+// ownNames are ids as Sluice and tusd make them. In a directory that anybody may have put files into, no other name is taken for
+// an upload's without a record.
+var ownNames = regexp.MustCompile(`^[0-9a-f]{32}$`)
+
+// orphan tells that a file of id has no record, and has had none for long.
+func (s *sweep) orphan(id upload.ID, suffix string) bool {
+	if s.f.flat && !ownNames.MatchString(string(id)) {
+		return false
+	}
+	for _, record := range []string{infoSuffix, goneSuffix} {
+		if _, err := s.f.fs.Stat(s.f.name(id, record)); !errors.Is(err, fs.ErrNotExist) {
+			return false
+		}
+	}
+	info, err := s.f.fs.Stat(s.f.name(id, suffix))
+	if err != nil {
+		return false
+	}
+	if s.f.flat {
+		return s.now.After(info.ModTime().Add(orphanFor))
+	}
+	return info.ModTime().Before(s.f.opened)
+}
+
+// file removes a file that belongs to nothing, or says that it would. Whoever makes such files holds the upload's lock, or its
+// entry.
+func (s *sweep) file(id upload.ID, suffix string, cause upload.Cause) {
+	unlock, free := s.f.TryLock(id)
+	if !free {
+		return
+	}
+	defer unlock()
+	e := s.f.pin(id)
+	e.mu.Lock()
+	defer s.f.unlockEntry(e)
+	name := s.f.name(id, suffix)
+	info, err := s.f.fs.Stat(name)
+	if err != nil || cause == upload.Orphan && !s.orphan(id, suffix) {
+		return // gone, or somebody's, meanwhile
+	}
+	if !s.dry {
+		if suffix == goneSuffix {
+			err = s.f.removeGone(id)
+		} else {
+			err = s.f.fs.Remove(name)
+		}
+	}
+	if err != nil {
+		s.f.log.Error("sweep", "profile", s.f.profile, "file", path.Base(name), "cause", string(cause), "err", err)
+		return
+	}
+	s.swept(upload.Swept{Profile: s.f.profile, ID: id, Cause: cause, Bytes: info.Size()})
+}
+
+func (s *sweep) swept(one upload.Swept) {
+	if !s.dry {
+		s.f.metrics.swept.WithLabelValues(s.f.profile, string(one.Cause)).Inc()
+		s.f.metrics.sweptBytes.WithLabelValues(s.f.profile).Add(float64(one.Bytes))
+	}
+	s.tell(one)
+}
