@@ -44,6 +44,7 @@ type chunk struct {
 	length int64 // of the upload, or Deferred
 	judged bool
 	verify func(io.Reader) error // see [upload.Check]
+	zero   bool                  // the last byte is one
 	held   bool                  // no byte of it counts yet
 	quiet  bool                  // its offset is not told yet
 }
@@ -209,6 +210,9 @@ func (c *chunk) write(p []byte) error {
 	}
 	n, err := c.file.WriteAt(p, c.pos)
 	c.pos += int64(n)
+	if n > 0 {
+		c.zero = p[n-1] == 0
+	}
 	c.e.active.Store(time.Now().UnixNano())
 	c.f.owe(c.e.id, due(c.length, c.pos))
 	c.f.metrics.received.WithLabelValues(c.f.profile).Add(float64(n))
@@ -279,6 +283,9 @@ func (c *chunk) settle(off int64) error {
 	if err := c.f.syncName(c.e); err != nil {
 		return err
 	}
+	if off > c.off {
+		c.e.zeroTail = c.zero
+	}
 	return c.f.saveSynced(c.e, off)
 }
 
@@ -299,6 +306,9 @@ func (c *chunk) publish() error {
 		return err
 	}
 	c.e.pos, c.e.rec.Offset = c.pos, c.pos
+	if c.pos > c.off {
+		c.e.zeroTail = c.zero
+	}
 	if c.f.durable {
 		c.e.rec.synced = c.synced
 	}

@@ -29,6 +29,7 @@ type entry struct {
 	unrecorded bool // there is no record yet: see [File.Announce]
 	fresh      bool // the file for the content is not made yet
 	named      bool // its name is known to be durable
+	zeroTail   bool // the last byte is a zero: see tail.go
 	judged     bool // the judge has taken the head of the bytes that are stored
 	rec        stored
 	pos        int64 // bytes in the file that are right; rec.Offset and rec.synced never lie above
@@ -156,6 +157,9 @@ func (f *File) measure(e *entry) error {
 			return fmt.Errorf("store: cut %s: %w", e.id, err)
 		}
 	}
+	if e.zeroTail, err = endsInZero(file, e.pos); err != nil {
+		return fmt.Errorf("store: read %s: %w", e.id, err)
+	}
 	if f.durable && info.Size() > e.rec.synced {
 		if err := f.datasync(file); err != nil {
 			return fmt.Errorf("store: sync %s: %w", e.id, diskError(err))
@@ -214,7 +218,7 @@ func (f *File) syncName(e *entry) error {
 func (f *File) saveSynced(e *entry, off int64) error {
 	before := e.rec.synced
 	e.rec.synced = off
-	if f.holes {
+	if f.holes && !e.zeroTail {
 		return nil
 	}
 	if err := f.save(e); err != nil {

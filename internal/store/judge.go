@@ -12,7 +12,7 @@ import (
 // prove makes all bytes of e durable if it is the record alone that will tell, after a power cut, that they are there. Where
 // the file system can tell, a store that is not durable leaves it to that.
 func (f *File) prove(e *entry) error {
-	if f.holes || e.rec.synced >= e.rec.Length {
+	if f.holes && !e.zeroTail || e.rec.synced >= e.rec.Length {
 		return nil
 	}
 	file, err := f.fs.OpenFile(f.name(e.id, ""), os.O_RDWR)

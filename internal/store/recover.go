@@ -112,6 +112,11 @@ func (f *File) cut(id upload.ID, synced int64) (int64, error) {
 		if kept, err = file.FirstHole(); err != nil {
 			return 0, err
 		}
+		trusted, err := withoutZeroTail(file, kept)
+		if err != nil {
+			return 0, err
+		}
+		kept = max(trusted, min(kept, synced))
 	}
 	if kept == info.Size() {
 		return kept, nil
