@@ -1,5 +1,13 @@
-// Package faultfs puts faults in front of a durable.FS, for tests: [New] wraps one, [FS.Fail] says which operation fails and
-// how. What it does not do: forget bytes that were not synced.
+// Package faultfs is a durable.FS that fails, for tests. [New] puts faults in front of one: [FS.Fail] says which operation
+// fails and how, up to the death of the process. [Disk] is one whose power can be cut, which takes what was not synced. A test
+// of a power cut at some operation has the process die there, cuts the power, and begins anew with the Disk:
+//
+//	disk := faultfs.NewDisk()
+//	fsys := faultfs.New(disk)
+//	fsys.FailAt(k, faultfs.Killed) // or Fatal, which tears a write
+//	...
+//	disk.PowerCut(seed)
+//	fsys = faultfs.New(disk)
 package faultfs
 
 import (
@@ -24,13 +32,16 @@ const (
 	Refused How = iota
 	// Unsaid: it is done, and reported as failed.
 	Unsaid
-	// Fatal: as Refused, and so is everything after it. This is how a process that dies looks to its disk.
+	// Fatal: as Refused, and of everything after it nothing at all is done. So a process dies in the middle of a write.
 	Fatal
-
-	after // the death: nothing at all is done
+	// Killed: nothing is done, of a write neither, nor of anything after it. So a process dies before it.
+	Killed
 )
 
-func (h How) String() string { return [...]string{"refused", "unsaid", "fatal", "after"}[h] }
+func (h How) String() string { return [...]string{"refused", "unsaid", "fatal", "killed"}[h] }
+
+// Final tells whether nothing is done any more after it.
+func (h How) Final() bool { return h == Fatal || h == Killed }
 
 // Op is one call of an operation.
 type Op struct {
@@ -82,6 +93,13 @@ func (f *FS) Ops() []Op {
 	return append([]Op(nil), f.ops...)
 }
 
+// Dead tells whether the process has died: since then nothing was done.
+func (f *FS) Dead() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.dead != nil
+}
+
 // decide counts an operation and tells whether, and how, it fails.
 func (f *FS) decide(name, file string) (How, error) {
 	f.mu.Lock()
@@ -89,13 +107,13 @@ func (f *FS) decide(name, file string) (How, error) {
 	op := Op{len(f.ops) + 1, name, file}
 	f.ops = append(f.ops, op)
 	if f.dead != nil {
-		return after, f.dead
+		return Killed, f.dead
 	}
 	if f.plan == nil {
 		return Refused, nil
 	}
 	how, err := f.plan(op)
-	if err != nil && how == Fatal {
+	if err != nil && how.Final() {
 		f.dead = err
 	}
 	return how, err
@@ -189,7 +207,7 @@ func (f *File) WriteAt(p []byte, off int64) (int, error) {
 	switch {
 	case err == nil:
 		return f.under.WriteAt(p, off)
-	case how == after:
+	case how == Killed:
 		return 0, err
 	case how != Unsaid:
 		p = p[:len(p)/2]
@@ -212,7 +230,18 @@ func (f *File) Stat() (fs.FileInfo, error) {
 	return get(f.fs, "File.Stat", f.name, f.under.Stat)
 }
 
-func (f *File) Datasync() error { return f.run("Datasync", f.under.Datasync) }
+// Datasync that is refused has the system forget what was to be written, where the file underneath can (see [Disk]): a second
+// try has no more to do, and succeeds.
+func (f *File) Datasync() error {
+	how, err := f.fs.decide("File.Datasync", f.name)
+	if err == nil || how == Unsaid {
+		return errors.Join(err, f.under.Datasync())
+	}
+	if s, ok := f.under.(interface{ Spoil() }); ok && how == Refused {
+		s.Spoil()
+	}
+	return err
+}
 
 // Writeback passes: it is a hint.
 func (f *File) Writeback(off, n int64) { f.under.Writeback(off, n) }
