@@ -43,7 +43,7 @@ unit: ## vet, unit tests, and the same under the race detector
 	go test -race -timeout 2m $(UNIT)
 
 e2e: build ## the built program: HTTP, browser, Prometheus and dashboard (needs `make setup`)
-	go test -count=1 -timeout 4m ./test/e2e
+	go test -count=1 -timeout 4m -p 1 ./test/model ./test/e2e
 	SLUICE_BIN=$(CURDIR)/sluice node --test --test-concurrency=1 $(wildcard test/browser/*.test.mjs)
 	scripts/check-config
 	SLUICE_BIN=$(CURDIR)/sluice scripts/check-dashboard.mjs

@@ -100,7 +100,7 @@ func (f *File) Assemble(ctx context.Context, id upload.ID) (upload.Record, error
 	}
 	var verdict *upload.Rejection
 	if err == nil || errors.As(err, &verdict) {
-		f.retireParts(rec)
+		f.retireParts(ctx, rec)
 	}
 	return rec, err
 }
@@ -178,6 +178,10 @@ func (f *File) copyParts(ctx context.Context, rec upload.Record, length int64) e
 	if err == nil {
 		err = f.datasync(file)
 	}
+	if err != nil { // half of it is of no use, and the room may be wanted
+		err = errors.Join(err, file.Truncate(0))
+		f.owe(rec.ID, due(rec.Length, 0))
+	}
 	if err = errors.Join(err, file.Close()); err != nil {
 		return fmt.Errorf("store: assemble %s: %w", rec.ID, diskError(err))
 	}
@@ -248,21 +252,21 @@ func (f *File) assembled(id upload.ID, length int64) (upload.Record, error) {
 
 // retireParts removes the bytes of the parts of a final that is settled, but for those that another final waits for. What fails is left to
 // the sweep: the parts' own time comes. So it does for those of a final that tusd made, which keeps them.
-func (f *File) retireParts(final upload.Record) {
+func (f *File) retireParts(ctx context.Context, final upload.Record) {
 	if f.keepParts || !final.State.Complete() || final.Concat == "" {
 		return
 	}
 	for _, part := range final.Parts {
-		if err := f.retire(part, final.ID); err != nil && !errors.Is(err, upload.ErrNotFound) {
+		if err := f.retire(ctx, part, final.ID); err != nil && !errors.Is(err, upload.ErrNotFound) {
 			f.log.Error("a part that was joined stays", "profile", f.profile, "id", part, "err", err)
 		}
 	}
 }
 
-func (f *File) retire(part, final upload.ID) error {
-	unlock, free := f.TryLock(part)
-	if !free {
-		return nil // somebody deletes it
+func (f *File) retire(ctx context.Context, part, final upload.ID) error {
+	unlock, err := f.Lock(ctx, part, func() {}) // its last request may not have let go yet
+	if err != nil {
+		return err
 	}
 	defer unlock()
 	e, err := f.acquire(part)
