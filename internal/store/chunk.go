@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"time"
 
 	"sluice/internal/durable"
@@ -41,6 +42,7 @@ type chunk struct {
 	pos    int64 // where the next byte goes
 	synced int64 // up to where the bytes are durable
 	begun  int64 // up to where write-back has been asked for
+	seam   int64 // the end of the block that the last byte is in, which is not whole; 0 if it is
 	length int64 // of the upload, or Deferred
 	judged bool
 	verify func(io.Reader) error // see [upload.Check]
@@ -57,6 +59,9 @@ func (f *File) beginChunk(id upload.ID, off int64, check upload.Check) (*chunk, 
 	}
 	c := &chunk{f: f, e: e, off: off, pos: off, synced: off, begun: off,
 		length: e.rec.Length, judged: f.judge == nil || e.judged || e.rec.Partial, verify: check.Verify, held: check.Announced, quiet: check.Quiet}
+	if off%blockBytes != 0 {
+		c.seam = blockEnd(off)
+	}
 	if err = e.writable(); err == nil && off != e.rec.Offset {
 		err = upload.ErrOffsetMismatch
 	}
@@ -143,11 +148,13 @@ func (c *chunk) hold() error {
 
 func same(a, b *int64) bool { return a == nil && b == nil || a != nil && b != nil && *a == *b }
 
-// copy moves src into the file until src ends.
+// copy moves src into the file until src ends. It writes whole blocks, see tail.go: the rest of what was read waits in the
+// buffer for more, but not for long.
 func (c *chunk) copy(src io.Reader) error {
 	pool := c.f.buffers
 	buf := pool.get()
 	defer func() { pool.put(buf) }()
+	rest := 0 // bytes that wait at the beginning of buf
 	for {
 		if err := c.judge(); err != nil {
 			return err
@@ -156,10 +163,22 @@ func (c *chunk) copy(src io.Reader) error {
 		if room == 0 {
 			return expectEnd(src)
 		}
-		n, speed, srcErr := fill(src, (*buf)[:room])
-		if err := c.write((*buf)[:n]); err != nil {
+		stop := c.flushSoon((*buf)[:rest])
+		n, speed, srcErr := fill(src, (*buf)[rest:room])
+		data := (*buf)[:rest+n]
+		if flushed, err := stop(); err != nil {
+			return err
+		} else if flushed {
+			data = data[rest:]
+		}
+		whole := len(data)
+		if srcErr == nil && c.pos+int64(whole) != c.length {
+			whole = wholeBlocks(c.pos, whole)
+		}
+		if err := c.write(data[:whole]); err != nil {
 			return err
 		}
+		rest = copy(*buf, data[whole:])
 		switch {
 		case srcErr == io.EOF:
 			return c.judge()
@@ -167,11 +186,37 @@ func (c *chunk) copy(src io.Reader) error {
 			return srcErr // nobody judges bytes that are taken back
 		case srcErr != nil:
 			return errors.Join(srcErr, c.judge())
+		case rest > 0:
 		case speed == fast && room == len(*buf):
 			buf = pool.grow(buf)
 		case speed == slow:
 			buf = pool.shrink(buf)
 		}
+	}
+}
+
+// flushSoon has rest written if nobody calls the function that it returns for a while; that tells whether it came to it. What
+// rest is in must not be touched meanwhile.
+func (c *chunk) flushSoon(rest []byte) (stop func() (flushed bool, err error)) {
+	if len(rest) == 0 {
+		return func() (bool, error) { return false, nil }
+	}
+	var mu sync.Mutex // makes this goroutine and the timer's take turns
+	var stopped, flushed bool
+	var err error
+	timer := time.AfterFunc(fillWithin, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if !stopped {
+			flushed, err = true, c.write(rest)
+		}
+	})
+	return func() (bool, error) {
+		timer.Stop()
+		mu.Lock()
+		defer mu.Unlock()
+		stopped = true
+		return flushed, err
 	}
 }
 
@@ -203,11 +248,44 @@ func expectEnd(src io.Reader) error {
 	}
 }
 
-// write puts p at its place. What a full disk still took counts.
+// write puts p at its place. A block that is on the disk in part is on it whole, durably, before bytes behind it are written.
 func (c *chunk) write(p []byte) error {
-	if len(p) == 0 {
-		return nil
+	for len(p) > 0 {
+		if c.seam > 0 && c.pos >= c.seam {
+			if err := c.syncSeam(); err != nil {
+				return err
+			}
+		}
+		piece := p
+		if c.seam > 0 && int64(len(p)) > c.seam-c.pos {
+			piece = p[:c.seam-c.pos]
+		}
+		if err := c.writePiece(piece); err != nil {
+			return err
+		}
+		p = p[len(piece):]
 	}
+	if c.pos%blockBytes != 0 {
+		c.seam = blockEnd(c.pos)
+	}
+	return nil
+}
+
+// syncSeam makes the block durable that was begun in part. Where bytes count that are not synced, they count still if it fails.
+func (c *chunk) syncSeam() error {
+	err := c.f.datasync(c.file)
+	switch {
+	case err == nil:
+		c.seam = 0
+		return nil
+	case c.f.durable:
+		return c.fallBack(err)
+	}
+	return fmt.Errorf("store: sync %s: %w", c.e.id, diskError(err))
+}
+
+// writePiece is write for bytes that need no care. What a full disk still took counts.
+func (c *chunk) writePiece(p []byte) error {
 	n, err := c.file.WriteAt(p, c.pos)
 	c.pos += int64(n)
 	if n > 0 {

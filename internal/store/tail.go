@@ -9,6 +9,9 @@ import (
 // bytes are added to a block that is on the disk already, ext4 may write down the new length before it writes them, and they
 // read as zeros. So zeros at the end of the last block are not trusted, unless the record says that they were synced. It does
 // wherever an acknowledged byte is a zero and the last one.
+//
+// Nor would such a block be found once more bytes have come behind it. So a chunk writes whole blocks, as far as it goes, and
+// where one was begun in part it is synced before any byte behind it is written.
 
 // blockBytes is the largest block of the file systems that Sluice knows of; a page.
 const blockBytes = 4096
@@ -34,4 +37,12 @@ func withoutZeroTail(content io.ReaderAt, n int64) (int64, error) {
 		return 0, err
 	}
 	return start + int64(len(bytes.TrimRight(block, "\x00"))), nil
+}
+
+// blockEnd is the end of the block that the byte before off is in.
+func blockEnd(off int64) int64 { return (off + blockBytes - 1) / blockBytes * blockBytes }
+
+// wholeBlocks is how many of n bytes at off end with a block.
+func wholeBlocks(off int64, n int) int {
+	return max(0, n-int((off+int64(n))%blockBytes))
 }
