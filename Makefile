@@ -18,7 +18,7 @@ GOBUILD  = CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VE
 # ./test/... starts real programs and has a phase of its own.
 UNIT = $$(go list ./... | grep -v /test/)
 
-.PHONY: help build run setup test unit e2e crash check image bench soak clean
+.PHONY: help build run setup test unit e2e crash power check image bench soak clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,10 +32,11 @@ run: ## serve on 127.0.0.1:8080, data in ./data
 setup: ## install what the tests need (Debian packages, npm packages, Go modules)
 	@scripts/within 180 setup scripts/setup
 
-test: setup ## set up, then run every test: unit, race, HTTP scripts, browser, configuration, kills
+test: setup ## set up, then run every test: unit, race, HTTP scripts, browser, configuration, kills, power cuts
 	@scripts/within 240 unit $(MAKE) --no-print-directory unit
 	@scripts/within 240 e2e $(MAKE) --no-print-directory e2e
 	@scripts/within 120 crash $(MAKE) --no-print-directory crash
+	@scripts/within 150 power $(MAKE) --no-print-directory power
 
 unit: ## vet, unit tests, and the same under the race detector
 	go vet ./...
@@ -50,6 +51,9 @@ e2e: build ## the built program: HTTP, browser, Prometheus and dashboard (needs 
 
 crash: ## kill the server fifty times under load, and compare all that it had acknowledged
 	go test -count=1 -timeout 2m ./test/crash
+
+power: ## cut the power of ext4 and xfs twenty times under load (as root), and look at every byte
+	go test -count=1 -timeout 150s ./test/power
 
 check: setup ## what needs no server: format, lint, modules, other systems, configuration
 	scripts/check
