@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/tus/tusd/v2/pkg/handler"
 
@@ -61,6 +62,11 @@ func (e *endpoint) appendToFull(ctx context.Context, req *request) error {
 	}
 	if n, _ := req.body.Read(make([]byte, 1)); n > 0 {
 		return req.tusError(upload.ErrTooLarge)
+	}
+	if verify := req.check().Verify; verify != nil {
+		if err := verify(strings.NewReader("")); err != nil {
+			return req.tusError(err)
+		}
 	}
 	rec, err := e.complete(req.upload)
 	req.record = rec
@@ -122,6 +128,9 @@ func (u *tusUpload) WriteChunk(ctx context.Context, offset int64, src io.Reader)
 
 func (u *tusUpload) DeclareLength(ctx context.Context, length int64) error {
 	req := requestFrom(ctx)
+	if req.record.Offset+req.body.length > length { // as far as that can be told now; a length is not changed again
+		return req.tusError(upload.ErrTooLarge)
+	}
 	if err := u.e.store.DeclareLength(u.id, length); err != nil {
 		return req.tusError(err)
 	}

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"errors"
 	"io"
 	"math"
 	"mime"
@@ -44,17 +45,64 @@ func (e *endpoint) content(req *request, r *http.Request) {
 	serveContent(req, r, rec, file)
 }
 
-// zeroSuffix asks for the last no bytes, which no content can satisfy; http.ServeContent answers as if it could.
-var zeroSuffix = regexp.MustCompile(`^bytes=[ \t]*-0+[ \t]*$`)
+// rangeSpec is one range of a Range header (RFC 9110, section 14.1.1).
+var rangeSpec = regexp.MustCompile(`^(?:([0-9]+)-([0-9]*)|-([0-9]+))$`)
+
+// maxRanges bounds what one request asks for; more are answered with the whole.
+const maxRanges = 64
+
+// plainRanges is a Range header as http.ServeContent reads it well: without signs and spaces, numbers within 63 bits, and no
+// range that asks for nothing. "" is none that has to be honoured; beyond is one that no content satisfies.
+func plainRanges(asked string, size int64) string {
+	set, found := strings.CutPrefix(asked, "bytes=")
+	var kept []string
+	some := false
+	for item := range strings.SplitSeq(set, ",") {
+		if item = strings.Trim(item, " \t"); item == "" {
+			continue
+		}
+		spec := rangeSpec.FindStringSubmatch(item)
+		if spec == nil {
+			return ""
+		}
+		some = true
+		first, last, suffix := bounded(spec[1]), spec[2], spec[3]
+		switch {
+		case suffix != "" && (bounded(suffix) == 0 || size == 0), suffix == "" && first >= size:
+		case suffix != "":
+			kept = append(kept, "-"+strconv.FormatInt(bounded(suffix), 10))
+		case last == "":
+			kept = append(kept, strconv.FormatInt(first, 10)+"-")
+		default:
+			kept = append(kept, strconv.FormatInt(first, 10)+"-"+strconv.FormatInt(bounded(last), 10))
+		}
+	}
+	switch {
+	case !found || !some || len(kept) > maxRanges:
+		return ""
+	case len(kept) == 0:
+		return "bytes=" + strconv.FormatInt(math.MaxInt64, 10) + "-"
+	}
+	return "bytes=" + strings.Join(kept, ",")
+}
+
+// bounded is the number that digits say, or the largest.
+func bounded(digits string) int64 {
+	n, _ := strconv.ParseInt(digits, 10, 64)
+	return n
+}
 
 // serveContent is http.ServeContent for what RFC 9110, section 14.2, has otherwise: a unit that we do not know is no range.
 func serveContent(req *request, r *http.Request, rec upload.Record, file io.ReadSeeker) {
-	asked := r.Header.Get("Range")
-	switch {
-	case !strings.HasPrefix(asked, "bytes="):
+	size, err := file.Seek(0, io.SeekEnd)
+	if _, back := file.Seek(0, io.SeekStart); err != nil || back != nil {
+		req.fail(errors.Join(err, back))
+		return
+	}
+	if ranges := plainRanges(r.Header.Get("Range"), size); ranges == "" {
 		r.Header.Del("Range")
-	case zeroSuffix.MatchString(asked):
-		r.Header.Set("Range", "bytes="+strconv.FormatInt(math.MaxInt64, 10)+"-")
+	} else {
+		r.Header.Set("Range", ranges)
 	}
 	http.ServeContent(req.w, r, "", rec.Changed, file)
 }
@@ -135,16 +183,16 @@ func contentDisposition(disposition, filename string) string {
 
 // cleanFilename keeps the last element of a client's name for its file, without what could break a header or a path.
 func cleanFilename(name string) string {
-	name = path.Base(strings.ReplaceAll(strings.ToValidUTF8(name, "_"), `\`, "/"))
-	if name == "." || name == ".." || name == "/" {
-		return ""
-	}
 	name = strings.Map(func(c rune) rune {
 		if c < ' ' || c == 0x7f || c >= 0x80 && c < 0xa0 || c == 0x2028 || c == 0x2029 || unicode.Is(unicode.Bidi_Control, c) {
 			return -1 // controls, and those that turn the reading direction or end a line
 		}
 		return c
-	}, name)
+	}, strings.ToValidUTF8(name, "_"))
+	name = path.Base(strings.ReplaceAll(name, `\`, "/"))
+	if name == "." || name == ".." || name == "/" {
+		return ""
+	}
 	for len(name) > maxFilename {
 		runes := []rune(name)
 		name = string(runes[:len(runes)-1])

@@ -1,10 +1,10 @@
 package handlers
 
 import (
-	"errors"
 	"mime"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"sluice/internal/upload"
 )
@@ -50,12 +50,11 @@ func digits(h http.Header, key, code string) (int64, error) {
 		return 0, err
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
-	if errors.Is(err, strconv.ErrRange) && text[0] != '-' { // n is the largest
-		h.Set(key, strconv.FormatInt(n, 10))
-		err = nil
-	}
-	if err != nil || text[0] < '0' || text[0] > '9' {
+	if text == "" || strings.Trim(text, "0123456789") != "" {
 		return 0, badRequest(code, key+" must be a number of bytes in decimal digits.")
+	}
+	if err != nil { // beyond 63 bits: n is the largest
+		h.Set(key, strconv.FormatInt(n, 10))
 	}
 	return n, nil
 }

@@ -20,13 +20,6 @@ func (w *walk) avoid(r request) request {
 	if method == "PATCH" && u.length == deferred && !slices.ContainsFunc(w.m.answers(r), answered) {
 		r = r.without("Upload-Length") // a PATCH that is refused declares its length nevertheless
 	}
-	if method == "PATCH" && u.state == ready && len(r.body.bytes) == 0 {
-		r = r.without("Upload-Checksum") // nobody looks at the checksum of no bytes for a complete upload
-		r.body.trailer, r.body.announced = "", false
-	}
-	if method == "GET" && len(u.content) == 0 {
-		r = r.without("Range") // a suffix of nothing is answered with "bytes 0--1/0"
-	}
 	return r
 }
 

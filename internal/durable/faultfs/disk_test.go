@@ -234,13 +234,6 @@ func TestAPowerCutTakesWhatIsNotSyncedInEveryWay(t *testing.T) {
 		{"renamed", func(w work) { w.Rename("old", "new") }, "old new", "AA none|none AA"},
 		{"replaced", func(w work) { w.write("f", "B", 0, 1); w.sync("f"); w.Rename("f", "old") }, "old", "AA|BB"},
 		{"replaced by what is not synced", func(w work) { w.write("f", "B", 0, 1); w.Rename("f", "old") }, "old", "AA||..|BB"},
-		{"replaced twice", func(w work) {
-			for _, c := range []string{"B", "C"} {
-				w.write("f", c, 0, 1)
-				w.sync("f")
-				w.Rename("f", "old")
-			}
-		}, "old f", "AA none|BB none|CC none|AA BB|AA CC|BB CC|BB none|CC BB"},
 		{"two names", func(w work) { w.write("f", "B", 0, 0); w.write("g", "C", 0, 0) }, "f g", "none none| none|none | "},
 		{"in a directory of unknown fate", func(w work) { w.Mkdir("d"); w.write("d/f", "A", 0, 1); w.sync("d/f"); w.SyncDir("d") }, "d/f", "none|AA"},
 		{"nothing", func(w work) {}, "old half two", "AA A AAAA"},
