@@ -41,7 +41,7 @@ test: setup ## set up, then run every test: unit, race, HTTP scripts, browser, c
 unit: ## vet, unit tests, and the same under the race detector
 	go vet ./...
 	go test -timeout 2m $(UNIT)
-	go test -race -timeout 2m $(UNIT)
+	go test -race -timeout 4m $(UNIT)
 
 e2e: build ## the built program: HTTP, browser, Prometheus and dashboard (needs `make setup`)
 	go test -count=1 -timeout 4m -p 1 ./test/model ./test/e2e

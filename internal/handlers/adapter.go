@@ -39,7 +39,7 @@ func (s tusStore) GetUpload(ctx context.Context, id string) (handler.Upload, err
 	rec, err := s.e.store.Lookup(upload.ID(id))
 	req.record = rec
 	switch {
-	case req.method == http.MethodDelete && (err == nil || errors.Is(err, upload.ErrUnreadable)):
+	case req.method == http.MethodDelete && !errors.Is(err, upload.ErrNotFound): // also if what is stored cannot be read
 		return &tusUpload{s.e, upload.ID(id)}, nil
 	case err != nil:
 		return nil, req.tusError(err)

@@ -101,7 +101,7 @@ func (f *File) load(e *entry) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return upload.ErrNotFound
-	case err != nil && !transient(err):
+	case err != nil && !transient(err) && !errors.Is(err, syscall.EIO): // a disk that fails now may give it back
 		err = errors.Join(upload.ErrUnreadable, err)
 	case err == nil && f.suspect[e.id]:
 		err = upload.ErrUnreadable

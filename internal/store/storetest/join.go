@@ -77,7 +77,7 @@ func (b *bench) refuses(id upload.ID, code string) {
 var joinTests = []test{
 	{"puts parts together in their order", func(b *bench) {
 		b.open(Setup{})
-		one, two := noise(20<<20, 1), noise(4097, 2)
+		one, two := noise(9<<20, 1), noise(4097, 2)
 		parts := b.parts(one, nil, two)
 		whole := slices.Concat(two, one, two)
 		id := b.final(int64(len(whole)), parts[2], parts[0], parts[1], parts[2])
@@ -215,9 +215,9 @@ var joinTests = []test{
 	}},
 	{"lets go when somebody wants it", func(b *bench) {
 		b.open(Setup{})
-		parts := b.parts(noise(64<<20, 1))
-		many := slices.Repeat(parts, 8)
-		id := b.final(8*64<<20, many...)
+		parts := b.parts(noise(8<<20, 1))
+		many := slices.Repeat(parts, 32)
+		id := b.final(32*8<<20, many...)
 		done := make(chan error)
 		go func() {
 			_, err := b.s.Assemble(b.Context(), id)
