@@ -3,7 +3,6 @@ package handlers
 import (
 	"errors"
 	"io"
-	"math"
 	"mime"
 	"net/http"
 	"net/url"
@@ -48,6 +47,9 @@ func (e *endpoint) content(req *request, r *http.Request) {
 // rangeSpec is one range of a Range header (RFC 9110, section 14.1.1).
 var rangeSpec = regexp.MustCompile(`^(?:([0-9]+)-([0-9]*)|-([0-9]+))$`)
 
+// beyond is a range that no content has: what is malformed is answered like it.
+const beyond = "bytes=9223372036854775807-"
+
 // maxRanges bounds what one request asks for; more are answered with the whole.
 const maxRanges = 64
 
@@ -55,6 +57,9 @@ const maxRanges = 64
 // range that asks for nothing. "" is none that has to be honoured; beyond is one that no content satisfies.
 func plainRanges(asked string, size int64) string {
 	set, found := strings.CutPrefix(asked, "bytes=")
+	if !found {
+		return ""
+	}
 	var kept []string
 	some := false
 	for item := range strings.SplitSeq(set, ",") {
@@ -63,7 +68,7 @@ func plainRanges(asked string, size int64) string {
 		}
 		spec := rangeSpec.FindStringSubmatch(item)
 		if spec == nil {
-			return ""
+			return beyond
 		}
 		some = true
 		first, last, suffix := bounded(spec[1]), spec[2], spec[3]
@@ -78,10 +83,10 @@ func plainRanges(asked string, size int64) string {
 		}
 	}
 	switch {
-	case !found || !some || len(kept) > maxRanges:
+	case !some || len(kept) > maxRanges:
 		return ""
 	case len(kept) == 0:
-		return "bytes=" + strconv.FormatInt(math.MaxInt64, 10) + "-"
+		return beyond
 	}
 	return "bytes=" + strings.Join(kept, ",")
 }

@@ -107,7 +107,7 @@ func howMuch() effort {
 	case build != nil && slices.Contains(build.Settings, debug.BuildSetting{Key: "-race", Value: "true"}):
 		return effort{mostWorlds[1:2], aFault}
 	}
-	return effort{mostWorlds, someFaults}
+	return effort{mostWorlds, fewFaults}
 }
 
 // mostWorlds are those that differ in more than where files lie.
@@ -141,6 +141,12 @@ func someFaults(k, salt int, op faultfs.Op) []fault {
 		{k, dies, true, faultfs.Corners + seed},
 		{k, faultfs.Killed, true, faultfs.Corners + 1 + seed},
 	}
+}
+
+// fewFaults are someFaults but for one of the first two, and one of the power cuts.
+func fewFaults(k, salt int, op faultfs.Op) []fault {
+	all := someFaults(k, salt, op)
+	return []fault{all[(k+salt)/2%2], all[2], all[3+(k+salt)%2]}
 }
 
 // aFault is one of someFaults, and a power cut.
