@@ -68,6 +68,9 @@ func (s stored) counted(size int64) int64 {
 	return size
 }
 
+// emptied tells that the upload's bytes are removed, or went into a final.
+func (s stored) emptied() bool { return s.State.Gone() || s.JoinedIn != "" }
+
 // ofParts tells a final that Sluice puts together: until the record says so, its file may be anything. tusd writes its finals
 // at once, and keeps no header.
 func (s stored) ofParts() bool { return s.Final && s.Concat != "" }
