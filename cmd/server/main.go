@@ -62,6 +62,8 @@ func command(ctx context.Context, cfg config.Config, stdout, stderr io.Writer) e
 		return err
 	case config.GC:
 		return gc(ctx, cfg, stdout, stderr)
+	case config.FSCK:
+		return fsck(ctx, cfg, stdout, stderr)
 	case config.Health:
 		return health(ctx, cfg.PrivateListen, stdout)
 	default:

@@ -25,6 +25,7 @@ type Command string
 const (
 	Serve   Command = "serve"
 	GC      Command = "gc"
+	FSCK    Command = "fsck"
 	Health  Command = "health"
 	Version Command = "version"
 )
@@ -33,6 +34,7 @@ const (
 type Config struct {
 	Command         Command
 	DryRun          bool             // GC only tells
+	Repair          bool             // FSCK mends
 	Listen          string           // host:port of the public listener; port 0 takes a free one
 	PrivateListen   string           // host:port of the private listener; may be other than loopback, and may be ":port"
 	PublicURL       *url.URL         // under which clients reach the server, no slash at the end; nil if not given

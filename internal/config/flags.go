@@ -14,11 +14,13 @@ import (
 type flags struct {
 	Serve   struct{} `cmd:"" default:"1" help:"Take uploads. This is what sluice does without a command."`
 	GC      struct{} `cmd:"" name:"gc" help:"Remove what is over; --dry-run tells what that would be."`
+	FSCK    struct{} `cmd:"" name:"fsck" help:"Look for what is wrong with the data; --repair mends it."`
 	Health  struct{} `cmd:"" help:"Ask a running server, at its --private-listen, whether it is well."`
 	Version struct{} `cmd:"" help:"Say which version this is."`
 
 	Config string `group:"General" placeholder:"FILE" help:"Read settings and profiles from this YAML file."`
 	DryRun bool   `group:"General" help:"Only tell what would be removed."`
+	Repair bool   `group:"General" help:"Mend what is wrong, as far as that needs no guessing."`
 
 	Listen        string   `group:"Network" placeholder:"ADDR" default:"127.0.0.1:8080" help:"Where clients come in. Port 0 takes a free port."`
 	PrivateListen string   `group:"Network" placeholder:"ADDR" default:"127.0.0.1:8081" help:"Metrics, health, profiling and administration: keep it private."`
@@ -121,6 +123,7 @@ func usedBy(command Command, name string) bool {
 	of := map[Command][]string{
 		Health: {"private-listen", "config"},
 		GC:     {"private-listen", "config", "dry-run", "data", "durability", "log-format", "log-level"},
+		FSCK:   {"config", "repair", "data", "durability", "log-format", "log-level"},
 	}
 	if command == Serve {
 		return !lineOnly(name)
@@ -129,7 +132,7 @@ func usedBy(command Command, name string) bool {
 }
 
 // lineOnly tells flags that are about one run of a command: neither the environment nor the file has them.
-func lineOnly(name string) bool { return name == "dry-run" }
+func lineOnly(name string) bool { return name == "dry-run" || name == "repair" }
 
 func (l *commandLine) flag(arg string) *kong.Flag {
 	for _, flag := range l.ctx.Model.Flags {

@@ -32,6 +32,7 @@ type entry struct {
 	zeroTail   bool // the last byte is a zero: see tail.go
 	judged     bool // the judge has taken the head of the bytes that are stored
 	rec        stored
+	saved      int64 // rec.synced as it is on disk
 	pos        int64 // bytes in the file that are right; rec.Offset and rec.synced never lie above
 
 	active atomic.Int64 // when the last byte was stored, as Unix nanoseconds
@@ -113,7 +114,7 @@ func (f *File) load(e *entry) error {
 		return fmt.Errorf("store: record of %s: %w", e.id, err)
 	}
 	e.rec.Profile = f.profile // tusd's own records name none
-	e.pos, e.judged = e.rec.Offset, e.rec.State.Complete()
+	e.saved, e.pos, e.judged = e.rec.synced, e.rec.Offset, e.rec.State.Complete()
 	e.active.Store(e.rec.Changed.UnixNano())
 	switch {
 	case e.rec.State == upload.Receiving && !e.rec.ofParts(): // of a final of ours the file tells nothing
@@ -171,7 +172,12 @@ func (f *File) measure(e *entry) error {
 			return err
 		}
 	}
-	e.rec.Offset, e.rec.synced = e.pos, min(e.rec.synced, e.pos)
+	if e.rec.synced > e.pos { // a crash came between a cut and this
+		if err := f.saveSynced(e, e.pos); err != nil {
+			return err
+		}
+	}
+	e.rec.Offset = e.pos
 	f.recall(e.id, due(e.rec.Length, e.pos))
 	switch {
 	case e.pos == e.rec.Length:
@@ -214,11 +220,11 @@ func (f *File) syncName(e *entry) error {
 }
 
 // saveSynced notes that the bytes of e below off are durable: in the record, where the file system could not tell it after a
-// power cut.
+// power cut, or where the record says more.
 func (f *File) saveSynced(e *entry, off int64) error {
 	before := e.rec.synced
 	e.rec.synced = off
-	if f.holes && !e.zeroTail {
+	if f.holes && !e.zeroTail && off >= e.saved {
 		return nil
 	}
 	if err := f.save(e); err != nil {
@@ -248,7 +254,7 @@ func (f *File) save(e *entry) error {
 	if err := durable.WriteFile(f.fs, f.name(e.id, infoSuffix), raw, f.durable); err != nil {
 		return fmt.Errorf("store: write record of %s: %w", e.id, diskError(err))
 	}
-	e.unrecorded, e.named = false, f.durable && !e.fresh
+	e.saved, e.unrecorded, e.named = e.rec.synced, false, f.durable && !e.fresh
 	return nil
 }
 

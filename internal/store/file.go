@@ -335,7 +335,8 @@ func (f *File) mayBeDue(id upload.ID) bool {
 	}
 	stored := rec.counted(size)
 	f.recall(id, due(rec.Length, stored))
-	return stored == rec.Length && !rec.Partial
+	unsure := f.durable && !f.holes && size > rec.synced // a power cut would take what no record says: tusd's bytes, say
+	return unsure || stored == rec.Length && !rec.Partial
 }
 
 // diskError translates what the system says about a full disk.

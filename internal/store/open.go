@@ -30,6 +30,7 @@ type mark struct {
 	Format int    `json:"format"`
 	Boot   string `json:"boot"`  // the kernel's boot in which the directory was last written to
 	Holes  bool   `json:"holes"` // see [durable.ReportsHoles]
+	torn   bool   // by a power cut: it tells nothing
 	// Since is when Sluice took the directory: what lay there before, tusd's or a mover's, has its lifetime from then on.
 	Since time.Time `json:"since,omitzero"`
 }
@@ -65,22 +66,36 @@ func Open(o Options) (*File, error) {
 // Inspect opens the store in o.Dir, alone, to look at it as it is: nothing is repaired, tried or marked. Of its methods only a
 // dry Sweep may be called, and Close.
 func Inspect(o Options) (*File, error) {
-	held, err := durable.Hold(path.Join(o.Dir, ownDir), lockFile)
+	f, err := Examine(o, false)
 	if err != nil {
 		return nil, err
 	}
-	root, err := durable.OpenRoot(o.Dir)
-	if err != nil {
-		return nil, errors.Join(err, held.Close())
-	}
-	f := newFile(root, o)
-	f.onlyLook = true
-	f.release = func() error { return errors.Join(root.Close(), held.Close()) }
 	m, err := f.readMark()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("store: look at %s: %w", o.Dir, err), f.release())
 	}
 	f.since = m.since()
+	return f, nil
+}
+
+// Examine opens the store in o.Dir, alone, for a [File.Fsck], with repair or without, and whatever is wrong with it. Without
+// repair it makes nothing in a directory that no Sluice has ever held, such as tusd's.
+func Examine(o Options, repair bool) (*File, error) {
+	root, err := durable.OpenRoot(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	f := newFile(root, o)
+	f.onlyLook, f.release = true, root.Close
+	_, err = root.Stat(path.Join(ownDir, lockFile))
+	if errors.Is(err, fs.ErrNotExist) && !repair {
+		return f, nil
+	}
+	held, err := durable.Hold(path.Join(o.Dir, ownDir), lockFile)
+	if err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	f.release = func() error { return errors.Join(root.Close(), held.Close()) }
 	return f, nil
 }
 
@@ -136,10 +151,11 @@ func (f *File) takeClean() (bool, error) {
 	return true, f.fs.SyncDir(ownDir)
 }
 
-// probe tries the file system. On a full disk, where it cannot, the last try counts.
+// probe tries the file system. On a full disk, where it cannot, the last try counts. Without one nobody knows which bytes
+// survived a power cut.
 func (f *File) probe(last mark) (bool, error) {
 	holes, err := durable.ReportsHoles(f.fs, path.Join(ownDir, probeFile))
-	if errors.Is(diskError(err), upload.ErrInsufficientStorage) && last.Format != 0 {
+	if errors.Is(diskError(err), upload.ErrInsufficientStorage) && last.Format != 0 && !last.torn {
 		f.log.Warn("the disk is full", "profile", f.profile)
 		return last.Holes, nil
 	}
@@ -187,7 +203,7 @@ func (f *File) readMark() (m mark, err error) {
 		return m, err
 	}
 	if err := json.Unmarshal(raw, &m); err != nil {
-		return mark{Format: formatVersion}, nil // torn: as after a power cut
+		return mark{Format: formatVersion, torn: true}, nil
 	}
 	if m.Format > formatVersion {
 		return m, fmt.Errorf("it has format %d, written by a later version; this one knows %d", m.Format, formatVersion)

@@ -68,6 +68,18 @@ func (s stored) counted(size int64) int64 {
 	return size
 }
 
+// emptied tells that the upload's bytes are removed, or went into a final.
+func (s stored) emptied() bool { return s.State.Gone() || s.JoinedIn != "" }
+
+// goBack makes an upload one that is received again from kept on, marked as damaged. A final whose parts are gone becomes an
+// upload like any other: nothing else can bring back what it lost.
+func (s *stored) goBack(kept int64, partsThere bool) {
+	s.Damaged, s.State, s.Variants, s.synced = true, upload.Receiving, nil, min(kept, s.synced)
+	if s.Final && !partsThere {
+		s.Final, s.Parts, s.Concat, s.tusd.PartialUploads = false, nil, "", nil
+	}
+}
+
 // ofParts tells a final that Sluice puts together: until the record says so, its file may be anything. tusd writes its finals
 // at once, and keeps no header.
 func (s stored) ofParts() bool { return s.Final && s.Concat != "" }

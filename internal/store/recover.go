@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"sluice/internal/durable"
 	"sluice/internal/upload"
 )
 
@@ -23,7 +24,7 @@ func (f *File) repair(powerCut bool) error {
 		case f.isTemp(suffix):
 			return f.fs.Remove(path.Join(dir, name))
 		case suffix == goneSuffix:
-			return f.goOn(id, f.removeGone(id))
+			return f.goOn(id, f.goOnRemoving(id))
 		case suffix == ".lock" && f.flat:
 			return f.refuseLiving(name)
 		case suffix == infoSuffix && powerCut:
@@ -92,8 +93,20 @@ func (f *File) repairUpload(id upload.ID) error {
 		return err
 	}
 	f.log.Error("bytes were lost in a power cut", "profile", f.profile, "id", id, "kept", kept, "known", known, "length", rec.Length)
-	rec.Damaged, rec.State, rec.Variants, rec.synced = true, upload.Receiving, nil, min(kept, rec.synced)
+	rec.goBack(kept, f.partsThere(rec))
 	return f.save(&entry{id: id, rec: rec})
+}
+
+// partsThere tells that a final can be assembled anew.
+func (f *File) partsThere(rec stored) bool {
+	return !slices.ContainsFunc(rec.Parts, func(part upload.ID) bool {
+		raw, err := f.fs.ReadFile(f.name(part, infoSuffix))
+		if err != nil {
+			return true
+		}
+		rec, err := decodeRecord(part, raw)
+		return err != nil || !rec.Partial || rec.emptied()
+	})
 }
 
 // cut shortens the content of id to what is provable and returns how much that is.
@@ -109,19 +122,22 @@ func (f *File) cut(id upload.ID, synced int64) (int64, error) {
 	}
 	kept := min(info.Size(), synced)
 	if f.holes {
-		if kept, err = file.FirstHole(); err != nil {
-			return 0, err
-		}
-		trusted, err := withoutZeroTail(file, kept)
-		if err != nil {
-			return 0, err
-		}
-		kept = max(trusted, min(kept, synced))
+		kept, err = provable(file, synced)
 	}
-	if kept == info.Size() {
-		return kept, nil
+	if err != nil || kept == info.Size() {
+		return kept, err
 	}
 	return kept, errors.Join(file.Truncate(kept), file.Datasync())
+}
+
+// provable is how many bytes of a file survived a power cut for certain, where the file system tells of holes. See tail.go.
+func provable(file durable.File, synced int64) (int64, error) {
+	written, err := file.FirstHole()
+	if err != nil {
+		return 0, err
+	}
+	trusted, err := withoutZeroTail(file, written)
+	return max(trusted, min(written, synced)), err
 }
 
 // each calls do for the id of every record, in no order, until it returns false.

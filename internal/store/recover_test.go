@@ -12,9 +12,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"sluice/internal/durable"
+	"sluice/internal/durable/faultfs"
 	"sluice/internal/store"
 	"sluice/internal/upload"
 )
@@ -454,5 +456,116 @@ func TestEachNamesEveryUpload(t *testing.T) {
 			t.Errorf("got %v, want %v", got, want)
 		}
 		f.Close()
+	}
+}
+
+// Half a backup that was restored, say.
+func TestAnUploadWhoseRecordWasPutBackStays(t *testing.T) {
+	r := newRig(t, true, false)
+	for _, step := range r.steps() {
+		r.must(step())
+	}
+	writeFile(t, filepath.Join(r.dir, string(victim)+".gone"), "{}")
+	r.crash(false)
+	if rec, _ := r.s.Lookup(victim); rec.State == upload.Ready {
+		if _, err := os.Stat(filepath.Join(r.dir, string(victim))); err != nil {
+			t.Errorf("it is ready, but %v", err)
+		}
+	}
+}
+
+// What a torn mark would tell, whether the file system tells of holes, decides how much of an upload is kept. So a store does
+// not start without.
+func TestATornMarkOnAFullDiskCostsNothing(t *testing.T) {
+	r := newRig(t, true, false)
+	r.must(r.create())
+	r.must(r.write(0, half))
+	setMark(t, r.dir, "{")
+	full := true
+	r.fs.Fail(func(op faultfs.Op) (faultfs.How, error) {
+		if full && op.Path == ".sluice/probe" && op.Name == "File.WriteAt" {
+			return faultfs.Refused, syscall.ENOSPC
+		}
+		return faultfs.Refused, nil
+	})
+	o := store.Options{Profile: "test", Flat: true, Durable: true, Metrics: store.NewMetrics(), Logger: quiet}
+	if _, err := store.OpenOn(r.fs, o, nothing); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("got %v, want %v", err, syscall.ENOSPC)
+	}
+	full = false
+	s, err := store.OpenOn(r.fs, o, nothing)
+	r.must(err)
+	if rec, err := s.Lookup(victim); rec.Offset != half {
+		t.Errorf("offset is %d, damaged %t, %v; %d were acknowledged", rec.Offset, rec.Damaged, err, half)
+	}
+}
+
+// The parts of a final go when it is put together, so it cannot be put together anew.
+func TestAFinalThatLostAByteIsReceivedAgainFromThere(t *testing.T) {
+	r := newRig(t, true, false)
+	for id, data := range map[upload.ID][]byte{"a": whole[:half], "b": whole[half:]} {
+		r.must(r.s.Create(upload.Record{ID: id, Length: half, Partial: true, Concat: "partial"}))
+		_, err := r.s.WriteChunk(id, 0, bytes.NewReader(data), upload.Check{})
+		r.must(err)
+		_, err = r.s.Complete(id)
+		r.must(err)
+	}
+	r.must(r.s.Create(upload.Record{ID: victim, Length: 2 * half, Final: true, Parts: []upload.ID{"a", "b"}, Concat: "final;"}))
+	_, err := r.s.Assemble(t.Context(), victim)
+	r.must(err)
+	r.must(os.Truncate(filepath.Join(r.dir, string(victim)), 2*half-1))
+	r.crash(true)
+	r.must(r.s.Due(t.Context(), func(rec upload.Record) bool { t.Errorf("due: %+v", rec); return true }))
+	rec, err := r.s.Lookup(victim)
+	if r.must(err); rec.State != upload.Receiving || rec.Offset != 2*half-1 || !rec.Damaged || rec.Final {
+		t.Errorf("got %+v, want an upload at %d that was damaged", rec, 2*half-1)
+	}
+	r.must(r.write(2*half-1, 2*half))
+	_, err = r.s.Complete(victim)
+	r.must(err)
+	reads(t, r.s, victim, string(whole))
+}
+
+// Death comes between the cut and the record that says how much was synced before it.
+func TestARefusedChunkIsNoDamageLater(t *testing.T) {
+	for _, blind := range []bool{true, false} {
+		r := newRig(t, true, blind)
+		r.must(r.s.Create(upload.Record{ID: victim, Length: 100 << 20}))
+		cut := false
+		r.fs.Fail(func(op faultfs.Op) (faultfs.How, error) {
+			cut = cut || op.Name == "File.Truncate"
+			if cut && op.Name == "Create" && strings.HasSuffix(op.Path, ".info.tmp") {
+				return faultfs.Fatal, faultfs.ErrInjected
+			}
+			return faultfs.Refused, nil
+		})
+		refuse := upload.Check{Quiet: true, Verify: func(io.Reader) error { return unwanted }}
+		if _, err := r.s.WriteChunk(victim, 0, bytes.NewReader(make([]byte, 33<<20)), refuse); !errors.Is(err, unwanted) {
+			t.Fatal(err)
+		}
+		r.crash(false)
+		_, err := r.s.Lookup(victim)
+		r.must(errors.Join(err, r.s.Close()))
+		r.crash(true)
+		if rec, err := r.s.Lookup(victim); rec.Damaged || err != nil {
+			t.Errorf("holes not reported %t: it is damaged, though no byte of it was ever acknowledged; %v", blind, err)
+		}
+	}
+}
+
+// Nobody asks for them before it comes, on a file system that does not tell of holes.
+func TestAPowerCutTakesNothingOfWhatTusdLeft(t *testing.T) {
+	h := &home{T: t, dir: t.TempDir(), flat: true, ids: map[string]upload.ID{}}
+	h.fillByTusd()
+	o := store.Options{Flat: true, Durable: true}
+	f := openBlind(t, h.dir, o)
+	h.must(errors.Join(f.Due(t.Context(), func(upload.Record) bool { return true }), f.Crash()))
+	h.powerCut(false)
+	f = openBlind(t, h.dir, o)
+	defer f.Close()
+	for _, what := range []string{"tusd's unfinished", "tusd's part"} {
+		if rec, err := f.Lookup(h.ids[what]); rec.Offset != 4 {
+			t.Errorf("%s: %d of 4 bytes are left, damaged %t, %v", what, rec.Offset, rec.Damaged, err)
+		}
 	}
 }

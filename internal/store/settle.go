@@ -123,6 +123,19 @@ func (f *File) Terminate(id upload.ID) error {
 	return f.removeGone(id)
 }
 
+// goOnRemoving ends what a crash cut short. Where there is a record, somebody has put it back, and with it the upload.
+func (f *File) goOnRemoving(id upload.ID) error {
+	_, err := f.fs.Stat(f.name(id, infoSuffix))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return f.removeGone(id)
+	case err != nil:
+		return err
+	}
+	f.log.Warn("an upload that was being removed has a record again, and stays", "profile", f.profile, "id", id)
+	return f.fs.Remove(f.name(id, goneSuffix))
+}
+
 // removeGone removes what is left of a terminated upload, its renamed record last.
 func (f *File) removeGone(id upload.ID) error {
 	raw, _ := f.fs.ReadFile(f.name(id, goneSuffix)) // an unreadable one leaves the profile's own names

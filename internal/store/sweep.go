@@ -86,54 +86,91 @@ func (s *sweep) record(id upload.ID) {
 // judge tells from what is on disk whether the time of id is over, and what its files hold. A record that cannot be read is
 // left to its owner, and to fsck.
 func (s *sweep) judge(id upload.ID) (rec stored, cause upload.Cause, bytes int64) {
-	raw, err := s.f.fs.ReadFile(s.f.name(id, infoSuffix))
+	found, err := s.read(id)
 	if err != nil {
 		return rec, "", 0
 	}
-	if rec, err = decodeRecord(id, raw); err != nil {
-		return rec, "", 0
-	}
-	active, size := rec.Changed, int64(0)
-	if info, err := s.f.fs.Stat(s.f.name(id, "")); err == nil {
-		size = info.Size()
-		if info.ModTime().After(active) {
-			active = info.ModTime()
-		}
-	}
-	bytes = size + int64(len(raw))
-	for _, v := range rec.Variants {
-		bytes += v.Bytes
-	}
-	return rec, s.cause(rec, size, active), bytes
+	return found.rec, s.cause(found), found.bytes
 }
 
-func (s *sweep) cause(rec stored, size int64, active time.Time) upload.Cause {
-	if rec.State.Gone() || rec.JoinedIn != "" {
-		if s.now.After(rec.Changed.Add(tombstoneFor)) {
+// onDisk is an upload as it is on disk.
+type onDisk struct {
+	rec    stored
+	size   int64     // of its content
+	bytes  int64     // of all that it has
+	active time.Time // when it was last changed
+}
+
+func (s *sweep) read(id upload.ID) (u onDisk, err error) {
+	raw, err := s.f.fs.ReadFile(s.f.name(id, infoSuffix))
+	if err == nil {
+		u.rec, err = decodeRecord(id, raw)
+	}
+	if err != nil {
+		return u, err
+	}
+	u.active = u.rec.Changed
+	if info, err := s.f.fs.Stat(s.f.name(id, "")); err == nil {
+		u.size = info.Size()
+		if info.ModTime().After(u.active) {
+			u.active = info.ModTime()
+		}
+	}
+	u.bytes = u.size + int64(len(raw))
+	for _, v := range u.rec.Variants {
+		u.bytes += v.Bytes
+	}
+	return u, nil
+}
+
+func (s *sweep) cause(u onDisk) upload.Cause {
+	if u.rec.emptied() {
+		if s.now.After(u.rec.Changed.Add(tombstoneFor)) {
 			return upload.Tombstone
 		}
 		return ""
 	}
-	if rec.Final && rec.State == upload.Receiving {
-		return s.finalCause(rec.Record)
+	if u.rec.Final && u.rec.State == upload.Receiving {
+		return s.finalCause(u.rec)
 	}
-	expires := s.f.expires(rec.Record, active)
 	switch {
-	case expires.IsZero() || s.now.Before(expires):
+	case !s.over(u):
 		return ""
-	case rec.State == upload.Ready:
+	case u.rec.State == upload.Ready:
 		return upload.Finished
-	case rec.counted(size) < rec.Length || rec.Length == upload.Deferred:
+	case u.unfinished():
 		return upload.Unfinished
-	case rec.Partial:
+	case u.rec.Partial:
 		return upload.UnusedPart
 	}
 	return "" // received, though no record says so yet
 }
 
-// finalCause tells whether a final waits in vain.
-func (s *sweep) finalCause(rec upload.Record) upload.Cause {
-	if _, err := s.f.partsLength(rec); errors.As(err, new(*upload.Rejection)) {
+// over tells that the time of u is.
+func (s *sweep) over(u onDisk) bool {
+	expires := s.f.expires(u.rec.Record, u.active)
+	return !expires.IsZero() && !s.now.Before(expires)
+}
+
+func (u onDisk) unfinished() bool {
+	return u.rec.Length == upload.Deferred || u.rec.counted(u.size) < u.rec.Length
+}
+
+// finalCause tells whether a final waits in vain: for a part that is none, that is gone, or that goes unfinished. One that
+// cannot be read may come back.
+func (s *sweep) finalCause(rec stored) upload.Cause {
+	for _, id := range rec.Parts {
+		part, err := s.read(id)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return upload.Unfinished
+		case err != nil:
+			continue
+		case !part.rec.Partial || part.rec.emptied() || part.unfinished() && s.over(part):
+			return upload.Unfinished
+		}
+	}
+	if len(rec.Parts) == 0 {
 		return upload.Unfinished
 	}
 	return ""
@@ -218,7 +255,7 @@ func (s *sweep) file(id upload.ID, suffix string, cause upload.Cause) {
 	}
 	if !s.dry {
 		if suffix == goneSuffix {
-			err = s.f.removeGone(id)
+			err = s.f.goOnRemoving(id)
 		} else {
 			err = s.f.fs.Remove(name)
 		}

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -135,4 +136,42 @@ func TestSweeperSweepsWhenAllIsReady(t *testing.T) {
 		}
 	}
 	s.Close()
+}
+
+func TestInspectMakesNothing(t *testing.T) {
+	dir := t.TempDir()
+	if err := inspect(t, dir).Close(); err != nil {
+		t.Error(err)
+	}
+	if entries, _ := os.ReadDir(dir); len(entries) > 0 {
+		t.Errorf("it made %v", entries)
+	}
+}
+
+func TestADrySweepDoesNotTouchTheParts(t *testing.T) {
+	dir := t.TempDir()
+	f := openFile(t, dir, store.Options{Flat: true, Durable: true})
+	err := errors.Join(f.Create(upload.Record{ID: "part", Length: 9, Partial: true, Concat: "partial"}),
+		f.Create(upload.Record{ID: "final", Length: 9, Final: true, Parts: []upload.ID{"part"}, Concat: "final;"}), f.Close())
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(dir, "part"), "longer than it may be")
+	i := inspect(t, dir)
+	defer i.Close()
+	if err := i.Sweep(t.Context(), true, func(one upload.Swept) { t.Errorf("got %+v, want nothing", one) }); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(filepath.Join(dir, "part")); string(got) != "longer than it may be" {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+func inspect(t *testing.T, dir string) *store.File {
+	t.Helper()
+	f, err := store.Inspect(store.Options{Dir: dir, Profile: "test", Flat: true, Durable: true, Metrics: store.NewMetrics(), Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
 }
