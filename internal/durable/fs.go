@@ -62,6 +62,9 @@ type File interface {
 	Datasync() error
 	// Writeback asks the system to begin writing n bytes at off, so that a later Datasync finds little to do. A hint.
 	Writeback(off, n int64)
+	// Forget drops what the system holds of the file in memory and need not write any more, so that it is read from the disk.
+	// A hint.
+	Forget()
 	// FirstHole is the offset of the first byte that was never written, at most the file's length.
 	FirstHole() (int64, error)
 }
@@ -148,6 +151,7 @@ func (r *Root) Free() (int64, error) { return statFree(r.dir) }
 type osFile struct{ *os.File }
 
 func (f osFile) Datasync() error           { return datasync(f.File) }
+func (f osFile) Forget()                   { forget(f.File) }
 func (f osFile) Writeback(off, n int64)    { writeback(f.File, off, n) }
 func (f osFile) FirstHole() (int64, error) { return firstHole(f.File) }
 

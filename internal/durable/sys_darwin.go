@@ -15,6 +15,7 @@ func datasync(f *os.File) error { return f.Sync() }
 
 func syncFS(*os.File) error                  { return errors.ErrUnsupported }
 func writeback(*os.File, int64, int64)       {}
+func forget(*os.File)                        {}
 func fallocate(*os.File, int64, int64) error { return errors.ErrUnsupported }
 func firstHole(*os.File) (int64, error)      { return 0, errors.ErrUnsupported }
 

@@ -20,6 +20,10 @@ func writeback(f *os.File, off, n int64) {
 	_ = control(f, func(fd int) error { return unix.SyncFileRange(fd, off, n, unix.SYNC_FILE_RANGE_WRITE) })
 }
 
+func forget(f *os.File) {
+	_ = control(f, func(fd int) error { return unix.Fadvise(fd, 0, 0, unix.FADV_DONTNEED) })
+}
+
 func fallocate(f *os.File, off, n int64) error {
 	return control(f, func(fd int) error { return unix.Fallocate(fd, 0, off, n) })
 }

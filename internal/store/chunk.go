@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"sync"
 	"time"
@@ -99,8 +100,10 @@ func (c *chunk) open() (err error) {
 		flag |= os.O_CREATE | os.O_EXCL
 	}
 	if c.file, err = c.f.fs.OpenFile(c.f.name(c.e.id, ""), flag); err != nil {
-		c.e.loaded = false // somebody else was at work here: what is there is found out anew
-		return diskError(err)
+		if errors.Is(err, fs.ErrNotExist) {
+			c.e.loaded = false // somebody else was at work here: what is there is found out anew
+		}
+		return c.f.diskError(err)
 	}
 	if !c.e.fresh {
 		err = c.cutTail()
@@ -122,7 +125,11 @@ func (c *chunk) cutTail() error {
 	case err != nil:
 		return err
 	case info.Size() > c.pos:
-		return c.file.Truncate(c.pos)
+		if err := c.file.Truncate(c.pos); err != nil {
+			return c.f.diskError(err)
+		}
+		c.e.uncut = false
+		return nil
 	case info.Size() < c.pos:
 		c.e.loaded = false // somebody else was at work here: what is there is found out anew
 		return fmt.Errorf("file ends at %d", info.Size())
@@ -130,8 +137,8 @@ func (c *chunk) cutTail() error {
 	return nil
 }
 
-// hold notes in the record, before the first byte is written, whether what follows counts by itself. Every byte that is
-// there counts by then, so that nothing unchecked comes in with a new note.
+// hold notes in the record, before the first byte is written, whether what follows counts by itself. Where a note was, every
+// byte that is there counts by then, so that nothing unchecked comes in with the new one.
 func (c *chunk) hold() error {
 	var checked *int64
 	if c.held {
@@ -140,8 +147,11 @@ func (c *chunk) hold() error {
 	if same(checked, c.e.rec.checked) {
 		return nil
 	}
-	if err := c.f.datasync(c.file); err != nil {
-		return err
+	if c.e.rec.checked != nil {
+		if err := c.f.datasync(c.file); err != nil {
+			c.f.doubt(c.e)
+			return c.f.diskError(err)
+		}
 	}
 	return c.f.saveChecked(c.e, checked)
 }
@@ -281,7 +291,7 @@ func (c *chunk) syncSeam() error {
 	case c.f.durable:
 		return c.fallBack(err)
 	}
-	return fmt.Errorf("store: sync %s: %w", c.e.id, diskError(err))
+	return fmt.Errorf("store: sync %s: %w", c.e.id, c.f.diskError(err))
 }
 
 // writePiece is write for bytes that need no care. What a full disk still took counts.
@@ -295,7 +305,7 @@ func (c *chunk) writePiece(p []byte) error {
 	c.f.owe(c.e.id, due(c.length, c.pos))
 	c.f.metrics.received.WithLabelValues(c.f.profile).Add(float64(n))
 	if err != nil {
-		return fmt.Errorf("store: write %s at %d: %w", c.e.id, c.pos, diskError(err))
+		return fmt.Errorf("store: write %s at %d: %w", c.e.id, c.pos, c.f.diskError(err))
 	}
 	if err := c.step(); err != nil {
 		return err
@@ -372,8 +382,17 @@ func (c *chunk) settle(off int64) error {
 func (c *chunk) fallBack(cause error) error {
 	c.pos = c.synced
 	c.f.owe(c.e.id, due(c.length, c.pos))
-	cut := c.file.Truncate(c.synced)
-	return fmt.Errorf("store: sync %s: %w", c.e.id, errors.Join(diskError(cause), cut, c.publish()))
+	cut := c.cutAt(c.synced)
+	return fmt.Errorf("store: sync %s: %w", c.e.id, errors.Join(c.f.diskError(cause), cut, c.publish()))
+}
+
+// cutAt cuts the file at off. If that fails what is above does not count all the same.
+func (c *chunk) cutAt(off int64) error {
+	err := c.file.Truncate(off)
+	if err != nil {
+		c.f.distrust(c.e, off)
+	}
+	return err
 }
 
 // publish tells readers how far the upload is. It returns [upload.ErrGone] if it was rejected while it flowed.
@@ -448,7 +467,7 @@ func (c *chunk) letCount() error {
 func (c *chunk) takeBack() error {
 	c.pos, c.synced = c.off, c.off
 	c.f.owe(c.e.id, due(c.length, c.off))
-	err := c.file.Truncate(c.off)
+	err := c.cutAt(c.off)
 	if err == nil && c.f.durable {
 		err = c.settle(c.off)
 	}

@@ -30,6 +30,8 @@ type entry struct {
 	fresh      bool // the file for the content is not made yet
 	named      bool // its name is known to be durable
 	zeroTail   bool // the last byte is a zero: see tail.go
+	unsynced   bool // a sync failed, and the bytes that it was for are not given up yet
+	uncut      bool // bytes above pos are there that do not count, and no record says so
 	judged     bool // the judge has taken the head of the bytes that are stored
 	rec        stored
 	saved      int64 // rec.synced as it is on disk
@@ -82,7 +84,7 @@ func (f *File) unpin(e *entry) {
 	if e.refs > 0 {
 		return
 	}
-	if !e.loaded || e.gone { // nobody else has it, so no need of its mutex
+	if (!e.loaded || e.gone) && !e.unsynced { // nobody else has it, so no need of its mutex
 		delete(f.entries, e.id)
 		return
 	}
@@ -90,11 +92,14 @@ func (f *File) unpin(e *entry) {
 		if len(f.entries) <= maxCached {
 			return
 		}
-		if other.refs == 0 && !other.unrecorded {
+		if other.refs == 0 && !other.memorable() {
 			delete(f.entries, id)
 		}
 	}
 }
+
+// memorable tells that e knows what the disk does not.
+func (e *entry) memorable() bool { return e.unrecorded || e.unsynced || e.uncut }
 
 // load reads the record of e and how much of its content is there.
 func (f *File) load(e *entry) error {
@@ -142,7 +147,7 @@ func transient(err error) bool {
 func (f *File) measure(e *entry) error {
 	file, err := f.openContent(e.id)
 	if err != nil {
-		return fmt.Errorf("store: open %s: %w", e.id, diskError(err))
+		return fmt.Errorf("store: open %s: %w", e.id, f.diskError(err))
 	}
 	defer file.Close() // what was written is synced
 	info, err := file.Stat()
@@ -158,21 +163,15 @@ func (f *File) measure(e *entry) error {
 			return fmt.Errorf("store: cut %s: %w", e.id, err)
 		}
 	}
+	if f.durable && info.Size() > e.rec.synced || e.unsynced {
+		if err := f.makeSure(e, file); err != nil {
+			return err
+		}
+	}
 	if e.zeroTail, err = endsInZero(file, e.pos); err != nil {
 		return fmt.Errorf("store: read %s: %w", e.id, err)
 	}
-	if f.durable && info.Size() > e.rec.synced {
-		if err := f.datasync(file); err != nil {
-			return fmt.Errorf("store: sync %s: %w", e.id, diskError(err))
-		}
-		if err := f.syncName(e); err != nil {
-			return err
-		}
-		if err := f.saveSynced(e, e.pos); err != nil {
-			return err
-		}
-	}
-	if e.rec.synced > e.pos { // a crash came between a cut and this
+	if f.durable && info.Size() > e.rec.synced || e.rec.synced > e.pos { // the latter if a crash came between a cut and this
 		if err := f.saveSynced(e, e.pos); err != nil {
 			return err
 		}
@@ -187,6 +186,70 @@ func (f *File) measure(e *entry) error {
 	}
 	e.rec.MediaType = "" // of bytes that may have been taken back: the judge looks again
 	return nil
+}
+
+// makeSure makes the bytes of e that count durable, with their name.
+func (f *File) makeSure(e *entry, file durable.File) error {
+	if !e.unsynced {
+		if err := f.datasync(file); err != nil {
+			f.doubt(e)
+			return fmt.Errorf("store: sync %s: %w", e.id, f.diskError(err))
+		}
+		return f.syncName(e)
+	}
+	if err := f.giveUpUnsynced(e, file); err != nil {
+		return fmt.Errorf("store: sync %s again: %w", e.id, f.diskError(err))
+	}
+	return f.syncName(e)
+}
+
+// giveUpUnsynced cuts the bytes of e where they are no longer provably on the disk. That a sync has failed is told once: the
+// next one succeeds, also if what the first one was for is lost.
+func (f *File) giveUpUnsynced(e *entry, file durable.File) error {
+	kept := e.rec.synced
+	if f.holes {
+		var err error
+		if kept, err = provable(file, e.rec.synced); err != nil {
+			return err
+		}
+	}
+	kept = min(kept, e.pos)
+	f.log.Error("a sync failed: going back to what is on the disk", "profile", f.profile, "id", e.id, "kept", kept, "of", e.pos)
+	if err := errors.Join(file.Truncate(kept), f.datasync(file)); err != nil {
+		return err
+	}
+	e.pos, e.unsynced = kept, false
+	return nil
+}
+
+// doubt notes that a sync of e has failed: what is there is found out anew. Where nothing could tell that, in a store that is
+// not durable, the bytes count as long as they can be read.
+func (f *File) doubt(e *entry) {
+	if !f.durable && !f.holes {
+		return
+	}
+	e.unsynced, e.loaded = true, false
+	f.doubtNextStart()
+}
+
+// distrust notes that what is above off does not count, though it could not be cut off.
+func (f *File) distrust(e *entry, off int64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if f.saveChecked(e, &off) != nil {
+		e.uncut = true
+		f.doubtNextStart()
+	}
+}
+
+// doubtNextStart has the next start check every upload, unless this process comes to a clean end.
+func (f *File) doubtNextStart() {
+	if f.doubted.Swap(true) {
+		return
+	}
+	if err := f.writeMark(mark{}, mark{Format: formatVersion, Holes: f.holes, Since: f.since}); err != nil {
+		f.log.Error("the next start will not check every upload", "profile", f.profile, "err", err)
+	}
 }
 
 // openContent opens the content of id for writing. It is made if it is missing, which a crash in Create leaves.
@@ -213,7 +276,7 @@ func (f *File) syncName(e *entry) error {
 		return nil
 	}
 	if err := f.fs.SyncDir(path.Dir(f.name(e.id, ""))); err != nil {
-		return fmt.Errorf("store: sync directory of %s: %w", e.id, diskError(err))
+		return fmt.Errorf("store: sync directory of %s: %w", e.id, f.diskError(err))
 	}
 	e.named = true
 	return nil
@@ -252,7 +315,7 @@ func (f *File) save(e *entry) error {
 		return fmt.Errorf("store: encode record of %s: %w", e.id, err)
 	}
 	if err := durable.WriteFile(f.fs, f.name(e.id, infoSuffix), raw, f.durable); err != nil {
-		return fmt.Errorf("store: write record of %s: %w", e.id, diskError(err))
+		return fmt.Errorf("store: write record of %s: %w", e.id, f.diskError(err))
 	}
 	e.saved, e.unrecorded, e.named = e.rec.synced, false, f.durable && !e.fresh
 	return nil

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"path"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -52,6 +53,10 @@ type File struct {
 	copying   chan struct{}      // a token for each final that is being assembled
 	fans      sync.Map           // names of the fan directories that are there, durably
 	suspect   map[upload.ID]bool // could not be checked after a power cut; set before the store is used
+
+	failing atomic.Bool // the disk, when it was last written to
+	trying  sync.Mutex  // held while that is tried
+	doubted atomic.Bool // the mark says that the next start is to check every upload
 
 	awaited awaited // parts that finals wait for
 
@@ -159,7 +164,7 @@ func (f *File) makeFan(id upload.ID) error {
 		err = f.fs.SyncDir(".")
 	}
 	if err != nil {
-		return fmt.Errorf("store: make directory for %s: %w", id, diskError(err))
+		return fmt.Errorf("store: make directory for %s: %w", id, f.diskError(err))
 	}
 	f.fans.Store(fan(id), true)
 	return nil
@@ -241,7 +246,7 @@ func (f *File) makeContent(e *entry) error {
 		err = file.Close()
 	}
 	if err != nil {
-		return fmt.Errorf("store: make %s: %w", e.id, diskError(err))
+		return fmt.Errorf("store: make %s: %w", e.id, f.diskError(err))
 	}
 	e.fresh = false
 	return nil
@@ -345,6 +350,14 @@ func diskError(err error) error {
 		return errors.Join(upload.ErrInsufficientStorage, err)
 	}
 	return err
+}
+
+// diskError is diskError, and remembers that the disk fails.
+func (f *File) diskError(err error) error {
+	if errors.Is(err, syscall.EIO) || errors.Is(err, syscall.EROFS) {
+		f.failing.Store(true)
+	}
+	return diskError(err)
 }
 
 func (f *File) datasync(file durable.File) error {

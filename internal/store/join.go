@@ -163,7 +163,7 @@ func (f *File) copyParts(ctx context.Context, rec upload.Record, length int64) e
 	}
 	file, err := f.openContent(rec.ID)
 	if err != nil {
-		return fmt.Errorf("store: open %s: %w", rec.ID, diskError(err))
+		return fmt.Errorf("store: open %s: %w", rec.ID, f.diskError(err))
 	}
 	a := assembly{f: f, ctx: ctx, id: rec.ID, file: file, length: length}
 	err = file.Truncate(0)
@@ -183,7 +183,7 @@ func (f *File) copyParts(ctx context.Context, rec upload.Record, length int64) e
 		f.owe(rec.ID, due(rec.Length, 0))
 	}
 	if err = errors.Join(err, file.Close()); err != nil {
-		return fmt.Errorf("store: assemble %s: %w", rec.ID, diskError(err))
+		return fmt.Errorf("store: assemble %s: %w", rec.ID, f.diskError(err))
 	}
 	return nil
 }

@@ -21,7 +21,8 @@ func (f *File) prove(e *entry) error {
 	}
 	defer file.Close() // what was written is synced
 	if err := f.datasync(file); err != nil {
-		return fmt.Errorf("store: sync %s: %w", e.id, diskError(err))
+		f.doubt(e)
+		return fmt.Errorf("store: sync %s: %w", e.id, f.diskError(err))
 	}
 	e.rec.synced = e.rec.Length // recorded with the new state
 	return nil

@@ -168,7 +168,10 @@ func (f *File) Close() error {
 	if f.onlyLook || len(f.suspect) > 0 {
 		return f.release() // as it was, or not clean
 	}
-	err := f.leaveClean()
+	err := f.settleAll()
+	if err == nil {
+		err = f.leaveClean()
+	}
 	if errors.Is(diskError(err), upload.ErrInsufficientStorage) {
 		f.log.Warn("not marked as cleanly left", "profile", f.profile, "err", err)
 		err = nil
@@ -177,6 +180,21 @@ func (f *File) Close() error {
 		err = nil
 	}
 	return errors.Join(err, f.release())
+}
+
+// settleAll writes down, or does, what could not be done when the disk failed: nobody will know after this.
+func (f *File) settleAll() (err error) {
+	for id, e := range f.entries {
+		switch {
+		case e.unsynced:
+			_, settleErr := f.Lookup(id)
+			err = errors.Join(err, settleErr)
+		case e.uncut:
+			off := e.pos
+			err = errors.Join(err, f.saveChecked(e, &off))
+		}
+	}
+	return err
 }
 
 func (f *File) leaveClean() error {

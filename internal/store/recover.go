@@ -132,6 +132,7 @@ func (f *File) cut(id upload.ID, synced int64) (int64, error) {
 
 // provable is how many bytes of a file survived a power cut for certain, where the file system tells of holes. See tail.go.
 func provable(file durable.File, synced int64) (int64, error) {
+	file.Forget() // memory may still hold what a failed sync has lost
 	written, err := file.FirstHole()
 	if err != nil {
 		return 0, err

@@ -1,7 +1,10 @@
 package store
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"path"
 	"sync"
 
 	"sluice/internal/durable"
@@ -123,8 +126,29 @@ func (f *File) room() error {
 	return nil
 }
 
-// Check implements [Store].
-func (f *File) Check() error { return f.room() }
+// Check implements [Store]. If a write has failed it tries one, so that it is good news as soon as the disk is good again.
+func (f *File) Check() error {
+	if err := f.room(); err != nil || !f.failing.Load() {
+		return err
+	}
+	f.trying.Lock()
+	defer f.trying.Unlock()
+	if err := f.tryWriting(); err != nil {
+		return fmt.Errorf("store: the disk fails: %w", err)
+	}
+	f.failing.Store(false)
+	return nil
+}
+
+func (f *File) tryWriting() error {
+	name := path.Join(ownDir, probeFile)
+	file, err := f.fs.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteAt([]byte("x"), 0)
+	return errors.Join(err, file.Datasync(), file.Close(), f.fs.Remove(name))
+}
 
 // deviceOf tells file systems apart; 0 where that cannot be known.
 func deviceOf(dir string) uint64 {

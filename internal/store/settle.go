@@ -33,7 +33,7 @@ func (f *File) Publish(id upload.ID, mediaType string, variants []upload.Variant
 	made := make([]upload.Variant, 0, len(variants))
 	for _, v := range variants {
 		if err := durable.WriteFile(f.fs, f.name(id, variantSuffix(v.Name)), v.Data, true); err != nil {
-			return e.rec.Record, fmt.Errorf("store: write variant of %s: %w", id, diskError(err))
+			return e.rec.Record, fmt.Errorf("store: write variant of %s: %w", id, f.diskError(err))
 		}
 		made = append(made, v.Variant)
 	}

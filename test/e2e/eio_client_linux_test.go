@@ -17,7 +17,7 @@ func startFailing(t *testing.T, flags ...string) (*server, *failingDisk) {
 	t.Helper()
 	d := newFailingDisk(t)
 	s := newServer(t, d.dir, flags...)
-	s.expect = []string{"input/output error"}
+	s.expect = []string{"input/output error", "a sync failed"}
 	s.run(t)
 	return s, d
 }

@@ -177,5 +177,90 @@ func TestDiskFailsUnderAChecksum(t *testing.T) {
 	}
 }
 
+// TestDiskIsGoneAndComesBack has the disk fail in everything while a client writes, and try again meanwhile.
+func TestDiskIsGoneAndComesBack(t *testing.T) {
+	s, d := startFailing(t)
+	up := begin(t, s, 5)
+	d.fail(ofUpload(up.location), append([]deed{reading, opening, counting}, changes...)...)
+	d.checkFault(t, s, "PATCH", up.end(t))
+	d.insist(t, s, up.location, up.file)
+	d.heal(t)
+	up.goOn(t, s, d, up.known)
+}
+
+// TestSyncFailsAfterACrash has the first sync after a crash fail, and the second not.
+func TestSyncFailsAfterACrash(t *testing.T) {
+	s, d := startFailing(t)
+	up := begin(t, s, 5)
+	s.kill()
+	s.run(t)
+	d.fail(ofUpload(up.location), syncing)
+	d.told(t, s, up.location, up.file)
+	d.heal(t)
+	up.goOn(t, s, d, 0)
+}
+
+// TestRestartAfterAFailedSync has neither the sync nor the cut that follows it work, and then starts the server anew.
+func TestRestartAfterAFailedSync(t *testing.T) {
+	for name, end := range map[string]func(*server, *testing.T){
+		"stopped": func(s *server, t *testing.T) { s.stop(t) },
+		"killed":  func(s *server, _ *testing.T) { s.kill() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, d := startFailing(t)
+			up := begin(t, s, 5)
+			d.fail(ofUpload(up.location), syncing, cutting)
+			d.checkFault(t, s, "PATCH", up.end(t))
+			d.heal(t)
+			end(s, t)
+			s.run(t)
+			up.goOn(t, s, d, up.known)
+		})
+	}
+}
+
+// TestUnreadableRecordIsNotGone has a disk not give a record back for a while.
+func TestUnreadableRecordIsNotGone(t *testing.T) {
+	s, d := startFailing(t)
+	up := begin(t, s, 5)
+	s.kill()
+	s.run(t)
+	for _, what := range []deed{reading, opening} {
+		d.fail(ofRecord(up.location), what)
+		d.told(t, s, up.location, up.file)
+		if r := s.do(t, "GET", up.location+"/status"); r.problem().Code == "unreadable_upload" {
+			t.Errorf("status: got %d %s", r.status, r.body)
+		}
+		d.heal(t)
+	}
+	up.goOn(t, s, d, up.known)
+}
+
+// TestReadyzTellsOfWriteErrors has a disk fail in all that changes it.
+func TestReadyzTellsOfWriteErrors(t *testing.T) {
+	s, d := startFailing(t)
+	d.fail(holding("file"), changes...)
+	d.checkFault(t, s, "POST", s.do(t, "POST", "/files/", protocol, "Upload-Length: 5"))
+	if r := s.operator(t, "/readyz"); r.status != http.StatusServiceUnavailable {
+		t.Errorf("readyz: got %d %s", r.status, r.body)
+	}
+	d.heal(t)
+}
+
+// TestSyncFailsAfterAChecksum has the sync fail that a chunk begins with which comes after one that was refused. What was
+// acknowledged before it, without a sync, was lost with that.
+func TestSyncFailsAfterAChecksum(t *testing.T) {
+	s, d := startFailing(t, "--durability", "none")
+	file := content{size: 2 << 20}
+	location := s.create(t, "/files/", file.size)
+	s.send(t, location, file, 0, 1<<20)
+	s.patch(t, location, 1<<20, file.part(1<<20, file.size), 1<<20, "Upload-Checksum: crc32 AAAAAA==")
+	d.fail(ofUpload(location), syncing)
+	r := s.patch(t, location, 1<<20, file.part(1<<20, file.size), 1<<20)
+	d.checkFault(t, s, "PATCH", r)
+	d.heal(t)
+	d.checkKept(t, location, file, s.offset(t, location))
+}
+
 func ofUpload(location string) where { return holding(filepath.Base(location)) }
 func ofRecord(location string) where { return holding(filepath.Base(location) + ".info") }

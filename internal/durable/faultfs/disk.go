@@ -445,6 +445,9 @@ func (h *handle) Spoil() {
 // Writeback is a hint, and the disk does not take it.
 func (h *handle) Writeback(off, n int64) {}
 
+// Forget is a hint, and the disk does not take it.
+func (h *handle) Forget() {}
+
 // Close makes nothing durable.
 func (h *handle) Close() error {
 	return h.on("close", nil, func(*content) error {

@@ -246,6 +246,9 @@ func (f *File) Datasync() error {
 // Writeback passes: it is a hint.
 func (f *File) Writeback(off, n int64) { f.under.Writeback(off, n) }
 
+// Forget passes: it is a hint.
+func (f *File) Forget() { f.under.Forget() }
+
 func (f *File) FirstHole() (int64, error) {
 	return get(f.fs, "File.FirstHole", f.name, f.under.FirstHole)
 }
