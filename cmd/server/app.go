@@ -62,8 +62,12 @@ func build(cfg config.Config, log *slog.Logger) (a *app, err error) {
 	a.pipeline = finish.New(finish.Options{Lanes: lanes, ImageMemory: cfg.ImageMemory, Metrics: finishMetrics, Logger: log})
 
 	// How clients reach both.
+	data, err := realPath(cfg.Data)
+	if err != nil {
+		return a, err
+	}
 	a.handlers, err = handlers.New(handlers.Options{
-		Endpoints: endpoints, Finisher: a.pipeline, Sweep: a.sweeper.Sweep, Page: web.Handler(), PublicURL: cfg.PublicURL, CORSOrigins: cfg.CORSOrigins,
+		Endpoints: endpoints, Finisher: a.pipeline, Sweep: a.sweeper.Sweep, Data: data, Page: web.Handler(), PublicURL: cfg.PublicURL, CORSOrigins: cfg.CORSOrigins,
 		MaxUploads: cfg.MaxUploads, IdleTimeout: cfg.IdleTimeout, Registry: registry, Logger: log,
 	})
 	return a, err

@@ -9,7 +9,10 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
+	"path/filepath"
+	"time"
 
 	"sluice/internal/config"
 	"sluice/internal/durable"
@@ -24,10 +27,10 @@ func gc(ctx context.Context, cfg config.Config, stdout, stderr io.Writer) error 
 	if errors.Is(err, durable.ErrHeld) {
 		err = askToSweep(ctx, cfg, report.add)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, upload.ErrNotSwept) {
 		return err
 	}
-	return report.end()
+	return errors.Join(report.end(), err)
 }
 
 // gcReport writes a line for each thing, and a sum.
@@ -98,31 +101,57 @@ func tellLeftovers(ctx context.Context, o store.Options, tell func(upload.Swept)
 	return errors.Join(err, files.Close())
 }
 
+// realPath is one name of a directory for whoever looks, wherever from.
+func realPath(dir string) (string, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	if real, err := filepath.EvalSymlinks(abs); err == nil {
+		return real, nil
+	}
+	return abs, nil // it is not there: all profiles are elsewhere
+}
+
+// answerWithin is how long a server may take to begin with its answer.
+const answerWithin = 10 * time.Second
+
 // askToSweep has the server at the private listener sweep.
 func askToSweep(ctx context.Context, cfg config.Config, tell func(upload.Swept)) error {
-	url := "http://" + reachable(cfg.PrivateListen) + "/gc"
-	if cfg.DryRun {
-		url += "?dry-run"
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, nil)
+	data, err := realPath(cfg.Data)
 	if err != nil {
 		return err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	query := url.Values{"data": {data}}
+	if cfg.DryRun {
+		query.Set("dry-run", "")
+	}
+	address := "http://" + reachable(cfg.PrivateListen) + "/gc?" + query.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, nil)
+	if err != nil {
+		return err
+	}
+	client := http.Client{Transport: &http.Transport{ResponseHeaderTimeout: answerWithin}} // no proxy: it is our own server
+	resp, err := client.Do(req)
 	if err != nil {
 		return fmt.Errorf("the data directory is in use, and its server does not answer: %w", err)
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("the server says %s", resp.Status)
+	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "application/jsonl" {
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
+		return fmt.Errorf("the data directory is in use, and who answers at %s says %s: %q", cfg.PrivateListen, resp.Status, text)
 	}
 	for lines := json.NewDecoder(resp.Body); ; {
 		var line struct {
 			upload.Swept
-			Done bool `json:"done"`
+			Done    bool   `json:"done"`
+			Problem string `json:"problem"`
 		}
 		if err := lines.Decode(&line); err != nil {
 			return fmt.Errorf("the server did not come to the end: %w", err)
+		}
+		if line.Done && line.Problem != "" {
+			return upload.ErrNotSwept
 		}
 		if line.Done {
 			return nil

@@ -50,6 +50,7 @@ type Pipeline struct {
 	gate    *semaphore.Weighted
 	memory  int64        // the gate's capacity
 	inUse   atomic.Int64 // bytes behind the gate now
+	joined  atomic.Uint64
 	metrics *Metrics
 	log     *slog.Logger
 
@@ -251,6 +252,9 @@ func (p *Pipeline) step(lane Lane, rec upload.Record) (upload.Record, error) {
 		return rec, err
 	}
 	settled, err := lane.Store.Publish(rec.ID, result.mediaType, result.variants)
+	if err == nil && rec.Final {
+		p.joined.Add(1)
+	}
 	if errors.As(err, &rejection) {
 		return settled, nil // judged at the last moment, and stored
 	}

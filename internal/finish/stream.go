@@ -29,6 +29,9 @@ func (p *Pipeline) Join(ctx context.Context, rec upload.Record) (upload.Record, 
 	return joined, err
 }
 
+// Joined is how many finals were put together and settled since the start.
+func (p *Pipeline) Joined() uint64 { return p.joined.Load() }
+
 // Judge returns what tells, from the first [upload.HeadBytes] bytes alone, whether profile takes an upload. It returns nil
 // for the whole lane, whose files are judged when they are complete.
 func Judge(profile upload.Profile) func(head []byte) (mediaType string, err error) {

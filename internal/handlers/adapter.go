@@ -134,7 +134,7 @@ func (u *tusUpload) DeclareLength(ctx context.Context, length int64) error {
 	if err := u.e.store.DeclareLength(u.id, length); err != nil {
 		return req.tusError(err)
 	}
-	req.record.Length = length
+	req.record.Length, req.declared = length, true
 	return nil
 }
 

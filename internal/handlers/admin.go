@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 
 	"sluice/internal/upload"
@@ -10,19 +11,29 @@ import (
 // sweptLine is one line of the answer to POST /gc: what was removed, or the end.
 type sweptLine struct {
 	*upload.Swept
-	Done bool `json:"done,omitempty"` // the sweep came to its end; without this line it did not
+	Done    bool   `json:"done,omitempty"`    // the sweep came to its end; without this line it did not
+	Problem string `json:"problem,omitempty"` // with Done: not everything could be removed
 }
 
-// gc sweeps, or with ?dry-run tells what a sweep would do: a line of JSON for each thing, as it goes.
+// gc is for `sluice gc`, which says for which data directory it asks. It sweeps, or with ?dry-run tells what a sweep would do: a line of JSON for each thing, as it goes.
 func (h *Handlers) gc(w http.ResponseWriter, r *http.Request) {
+	if data := r.URL.Query().Get("data"); data != "" && data != h.data {
+		http.Error(w, "this server has another data directory: "+h.data, http.StatusConflict)
+		return
+	}
 	w.Header().Set("Content-Type", "application/jsonl")
+	_ = http.NewResponseController(w).Flush() // who asks knows now that somebody is at work
 	out := json.NewEncoder(w)
 	err := h.sweep(r.Context(), r.URL.Query().Has("dry-run"), func(one upload.Swept) {
 		_ = out.Encode(sweptLine{Swept: &one}) // who does not listen any more ends the context
 	})
-	if err != nil {
+	last := sweptLine{Done: true}
+	switch {
+	case errors.Is(err, upload.ErrNotSwept):
+		last.Problem = upload.ErrNotSwept.Error()
+	case err != nil:
 		h.log.Error("sweeping", "err", err)
 		return
 	}
-	_ = out.Encode(sweptLine{Done: true})
+	_ = out.Encode(last)
 }

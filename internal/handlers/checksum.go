@@ -79,8 +79,11 @@ const checksumKey = "Upload-Checksum"
 
 // takeChecksum reads the checksum in r's header, if there is one.
 func (r *request) takeChecksum(from *http.Request) error {
+	if _, given := from.Header[checksumKey]; !given {
+		return nil
+	}
 	value, err := one(from.Header, checksumKey)
-	if err != nil || value == "" {
+	if err != nil {
 		return err
 	}
 	r.checksum, err = parseChecksum(value)
@@ -92,20 +95,23 @@ func (r *request) takeChecksum(from *http.Request) error {
 // announced counts too; but nobody knew of it while the bytes flowed, so a crash meanwhile keeps them, as it keeps any.
 func (r *request) check() upload.Check {
 	if r.checksum != nil {
-		return upload.Check{Announced: true, Verify: func(chunk io.Reader) error {
+		return upload.Check{Announced: true, Declared: r.declared, Verify: func(chunk io.Reader) error {
 			return errors.Join(r.checksum.verdict(), r.checkTrailer(chunk))
 		}}
 	}
 	if r.body.length >= 0 {
-		return upload.Check{} // a body of known length has no trailer in HTTP/1.1
+		return upload.Check{Declared: r.declared} // a body of known length has no trailer in HTTP/1.1
 	}
-	return upload.Check{Announced: slices.Contains(r.trailers, checksumKey), Quiet: true, Verify: r.checkTrailer}
+	return upload.Check{Announced: slices.Contains(r.trailers, checksumKey), Quiet: true, Declared: r.declared, Verify: r.checkTrailer}
 }
 
 // checkTrailer compares chunk with the checksum in the trailer, if there is one.
 func (r *request) checkTrailer(chunk io.Reader) error {
+	if len(r.outer.Trailer[checksumKey]) == 0 { // one that was announced and did not come is a nil
+		return nil
+	}
 	value, err := one(r.outer.Trailer, checksumKey)
-	if err != nil || value == "" {
+	if err != nil {
 		return err
 	}
 	c, err := parseChecksum(value)

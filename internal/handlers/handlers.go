@@ -49,6 +49,7 @@ type Finisher interface {
 	Whole(ctx context.Context, rec upload.Record) (upload.Record, error)
 	Stream(ctx context.Context, rec upload.Record) (upload.Record, error)
 	Join(ctx context.Context, rec upload.Record) (upload.Record, error)
+	Joined() uint64 // how many finals were put together
 }
 
 // Sweep removes what is over, or only tells of it.
@@ -65,6 +66,7 @@ type Options struct {
 	Endpoints   []Endpoint
 	Finisher    Finisher
 	Sweep       Sweep
+	Data        string        // the data directory, absolute: what [Sweep] is asked for
 	Page        http.Handler  // serves / and its files
 	PublicURL   *url.URL      // under which clients reach the public handler; nil: locations are paths
 	CORSOrigins []string      // "*" is any
@@ -83,6 +85,7 @@ type Handlers struct {
 
 	endpoints []*endpoint
 	sweep     Sweep
+	data      string
 	metrics   *metrics
 	log       *slog.Logger
 	idle      time.Duration
@@ -98,7 +101,7 @@ type Handlers struct {
 // New joins the parts.
 func New(o Options) (*Handlers, error) {
 	h := &Handlers{
-		log: o.Logger, sweep: o.Sweep, idle: o.IdleTimeout, cors: newCORS(o.CORSOrigins), bodies: make(chan struct{}, o.MaxUploads),
+		log: o.Logger, sweep: o.Sweep, data: o.Data, idle: o.IdleTimeout, cors: newCORS(o.CORSOrigins), bodies: make(chan struct{}, o.MaxUploads),
 		active: make(map[*request]struct{}),
 	}
 	for _, e := range o.Endpoints {
@@ -108,7 +111,7 @@ func New(o Options) (*Handlers, error) {
 		}
 		h.endpoints = append(h.endpoints, endpoint)
 	}
-	h.metrics = newMetrics(h.endpoints)
+	h.metrics = newMetrics(h.endpoints, o.Finisher.Joined)
 	if err := h.metrics.register(o.Registry); err != nil {
 		return nil, fmt.Errorf("handlers: %w", err)
 	}

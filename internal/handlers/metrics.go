@@ -20,10 +20,10 @@ type metrics struct {
 	aborts   prometheus.Counter
 }
 
-func newMetrics(endpoints []*endpoint) *metrics {
+func newMetrics(endpoints []*endpoint, joined func() uint64) *metrics {
 	errors := &errorCounts{counts: make(map[errorKey]uint64)}
 	return &metrics{
-		tusd:   &tusdCollector{endpoints, errors},
+		tusd:   &tusdCollector{endpoints, errors, joined},
 		errors: errors,
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "sluice_http_requests_in_flight",
@@ -92,6 +92,7 @@ func (c *errorCounts) count(p problem) {
 type tusdCollector struct {
 	endpoints []*endpoint
 	errors    *errorCounts
+	joined    func() uint64 // finals, which tusd knows nothing of
 }
 
 var (
@@ -123,7 +124,7 @@ func (c *tusdCollector) Collect(out chan<- prometheus.Metric) {
 	}
 	send(tusdBytes, c.sum(func(m handler.Metrics) *uint64 { return m.BytesReceived }))
 	send(tusdCreated, c.sum(func(m handler.Metrics) *uint64 { return m.UploadsCreated }))
-	send(tusdFinished, c.sum(func(m handler.Metrics) *uint64 { return m.UploadsFinished }))
+	send(tusdFinished, c.sum(func(m handler.Metrics) *uint64 { return m.UploadsFinished })+c.joined())
 	send(tusdTerminated, c.sum(func(m handler.Metrics) *uint64 { return m.UploadsTerminated }))
 }
 

@@ -29,6 +29,7 @@ type request struct {
 	header   http.Header   // as tusd will see it
 	metadata string        // Upload-Metadata as sent
 	concat   string        // Upload-Concat as sent, of a partial upload
+	declared bool          // the request told a length that was deferred
 	record   upload.Record // as last seen; the zero record if none was
 	body     *tap          // never nil
 

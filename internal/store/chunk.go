@@ -50,6 +50,7 @@ type chunk struct {
 	zero   bool                  // the last byte is one
 	held   bool                  // no byte of it counts yet
 	quiet  bool                  // its offset is not told yet
+	undo   bool                  // the length goes with it: see [upload.Check]
 }
 
 // beginChunk opens the file of id for writing at off, cut to off.
@@ -59,7 +60,7 @@ func (f *File) beginChunk(id upload.ID, off int64, check upload.Check) (*chunk, 
 		return nil, err
 	}
 	c := &chunk{f: f, e: e, off: off, pos: off, synced: off, begun: off,
-		length: e.rec.Length, judged: f.judge == nil || e.judged || e.rec.Partial, verify: check.Verify, held: check.Announced, quiet: check.Quiet}
+		length: e.rec.Length, judged: f.judge == nil || e.judged || e.rec.Partial, verify: check.Verify, held: check.Announced, quiet: check.Quiet, undo: check.Declared}
 	if off%blockBytes != 0 {
 		c.seam = blockEnd(off)
 	}
@@ -466,12 +467,28 @@ func (c *chunk) letCount() error {
 // takeBack cuts the file to where the chunk began, durably: bytes that were refused must not come back with the next boot.
 func (c *chunk) takeBack() error {
 	c.pos, c.synced = c.off, c.off
+	if c.undo {
+		c.length = upload.Deferred
+	}
 	c.f.owe(c.e.id, due(c.length, c.off))
 	err := c.cutAt(c.off)
 	if err == nil && c.f.durable {
 		err = c.settle(c.off)
 	}
+	if c.undo {
+		err = errors.Join(err, c.undeclare())
+	}
 	return errors.Join(err, c.publish())
+}
+
+// undeclare takes the length of the upload back.
+func (c *chunk) undeclare() error {
+	c.e.mu.Lock()
+	defer c.e.mu.Unlock()
+	if c.e.writable() != nil {
+		return nil // settled meanwhile
+	}
+	return c.f.change(c.e, func(rec *stored) { rec.Length = upload.Deferred })
 }
 
 // acknowledged is the offset that may be told now, but never less than where the chunk began.

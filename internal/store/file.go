@@ -76,6 +76,14 @@ func (f *File) name(id upload.ID, suffix string) string {
 
 func fan(id upload.ID) string { return string(id[:min(fanLetters, len(id))]) }
 
+func (f *File) variantSuffixes() []string {
+	suffixes := make([]string, len(f.variants))
+	for i, name := range f.variants {
+		suffixes[i] = variantSuffix(name)
+	}
+	return suffixes
+}
+
 func variantSuffix(name string) string { return "." + name }
 
 // Create implements [Store].

@@ -21,7 +21,8 @@ const (
 )
 
 // Sweep implements [Store]. It reads every record, without keeping any in memory, and takes the lock of an upload for what it
-// removes; what is in use is left for the next time. What cannot be removed is logged.
+// removes; what is in use is left for the next time. What cannot be removed is logged, and makes it end with
+// [upload.ErrNotSwept].
 func (f *File) Sweep(ctx context.Context, dry bool, tell func(upload.Swept)) error {
 	s := sweep{f: f, ctx: ctx, dry: dry, tell: tell, now: time.Now(), wanted: make(map[upload.ID]bool)}
 	if err := f.eachName(s.look); err != nil {
@@ -32,7 +33,10 @@ func (f *File) Sweep(ctx context.Context, dry bool, tell func(upload.Swept)) err
 			s.upload(id)
 		}
 	}
-	return ctx.Err()
+	if err := ctx.Err(); err != nil || !s.failed {
+		return err
+	}
+	return upload.ErrNotSwept
 }
 
 // sweep is one run of Sweep.
@@ -42,6 +46,7 @@ type sweep struct {
 	dry    bool
 	tell   func(upload.Swept)
 	now    time.Time
+	failed bool
 	parts  []upload.ID        // partial uploads whose time is over
 	wanted map[upload.ID]bool // parts of finals that wait
 }
@@ -189,7 +194,7 @@ func (s *sweep) upload(id upload.ID) {
 	}
 	if !s.dry {
 		if err := s.f.giveUp(rec.Record, cause); err != nil {
-			s.f.log.Error("sweep", "profile", s.f.profile, "id", id, "cause", string(cause), "err", err)
+			s.fail(string(id), cause, err)
 			return
 		}
 	}
@@ -253,6 +258,10 @@ func (s *sweep) file(id upload.ID, suffix string, cause upload.Cause) {
 	if err != nil || cause == upload.Orphan && !s.orphan(id, suffix) {
 		return // gone, or somebody's, meanwhile
 	}
+	bytes := info.Size()
+	if suffix == goneSuffix {
+		bytes += s.contentOf(id)
+	}
 	if !s.dry {
 		if suffix == goneSuffix {
 			err = s.f.goOnRemoving(id)
@@ -261,10 +270,28 @@ func (s *sweep) file(id upload.ID, suffix string, cause upload.Cause) {
 		}
 	}
 	if err != nil {
-		s.f.log.Error("sweep", "profile", s.f.profile, "file", path.Base(name), "cause", string(cause), "err", err)
+		s.fail(path.Base(name), cause, err)
 		return
 	}
-	s.swept(upload.Swept{Profile: s.f.profile, ID: id, Cause: cause, Bytes: info.Size()})
+	s.swept(upload.Swept{Profile: s.f.profile, ID: id, Cause: cause, Bytes: bytes})
+}
+
+// contentOf is what the content and the variants of an upload hold that is half removed.
+func (s *sweep) contentOf(id upload.ID) (bytes int64) {
+	if _, err := s.f.fs.Stat(s.f.name(id, infoSuffix)); err == nil {
+		return 0 // it stays
+	}
+	for _, suffix := range append([]string{""}, s.f.variantSuffixes()...) {
+		if info, err := s.f.fs.Stat(s.f.name(id, suffix)); err == nil {
+			bytes += info.Size()
+		}
+	}
+	return bytes
+}
+
+func (s *sweep) fail(what string, cause upload.Cause, err error) {
+	s.failed = true
+	s.f.log.Error("sweep", "profile", s.f.profile, "file", what, "cause", string(cause), "err", err)
 }
 
 func (s *sweep) swept(one upload.Swept) {

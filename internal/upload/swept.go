@@ -1,5 +1,7 @@
 package upload
 
+import "errors"
+
 // Cause is why a sweep removes something.
 type Cause string
 
@@ -11,6 +13,9 @@ const (
 	Orphan     Cause = "orphan"     // a file that looks like an upload's, without a record, a day old
 	Leftover   Cause = "leftover"   // what a crash, or a failing disk, did not come to remove
 )
+
+// ErrNotSwept: something that is over could not be removed. The log says what.
+var ErrNotSwept = errors.New("not everything that is over could be removed: see the log")
 
 // Swept is one thing that was over.
 type Swept struct {

@@ -135,6 +135,8 @@ type Check struct {
 	// Verify is called when the chunk has ended well, with what is stored of it. An error takes the chunk back. nil checks
 	// nothing.
 	Verify func(chunk io.Reader) error
+	// Declared tells that the length was declared with the chunk. If the chunk is taken back, so is the length.
+	Declared bool
 }
 
 // VariantFile is a variant with its content, on its way to the store.

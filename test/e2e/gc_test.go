@@ -254,9 +254,11 @@ func TestGCThatFails(t *testing.T) {
 	other := httptest.NewServer(http.NotFoundHandler())
 	defer other.Close()
 	cut := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/jsonl")
 		io.WriteString(w, `{"profile":"file","id":"abc","cause":"orphan","bytes":100}`+"\n") //nolint:errcheck // the client tells
 	}))
 	defer cut.Close()
+	another := start(t)
 	for _, row := range []struct {
 		name    string
 		private string
@@ -265,6 +267,7 @@ func TestGCThatFails(t *testing.T) {
 	}{
 		{"nobody listens", nobody.private, nil, "the data directory is in use, and its server does not answer"},
 		{"it is no Sluice that listens", strings.TrimPrefix(other.URL, "http://"), nil, "404"},
+		{"it is another Sluice that listens", another.private, nil, "another data directory"},
 		{"the server does not come to the end", strings.TrimPrefix(cut.URL, "http://"),
 			[]string{"file       orphan                100  abc"}, "did not come to the end"},
 	} {

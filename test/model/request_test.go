@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -156,4 +157,9 @@ func short(text string) string {
 		return text
 	}
 	return fmt.Sprintf("%s... (%d bytes)", text[:longest/2], len(text))
+}
+
+func (r request) without(key string) request {
+	r.header = slices.DeleteFunc(slices.Clone(r.header), func(line string) bool { return strings.HasPrefix(line, key+":") })
+	return r
 }

@@ -57,7 +57,7 @@ func (w *walk) step(make func(*rapid.T) request, needs func(*upload) bool) func(
 		if needs != nil && !slices.ContainsFunc(w.m.uploads, needs) {
 			t.Skip("there is no upload for it")
 		}
-		w.do(t, rapid.Custom(func(t *rapid.T) request { return w.avoid(make(t)) }).Draw(t, "request"))
+		w.do(t, rapid.Custom(make).Draw(t, "request"))
 	}
 }
 
