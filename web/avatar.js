@@ -88,6 +88,6 @@ function ready(status) {
   });
   return el('div', { className: 'done' },
     el('div', { className: 'variants' }, ...figures),
-    el('p', { className: 'line', textContent: 'Cropped to a square, turned upright, metadata removed.' }),
+    el('p', { className: 'line', textContent: 'Cropped to a square, turned upright, without metadata.' }),
     linkRow(variants[0]?.url || status.content, 'your avatar'));
 }

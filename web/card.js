@@ -58,8 +58,7 @@ export class Card {
     this.#progress();
     if (!this.buttons.asking) this.buttons.show(this.#actions());
 
-    const stored = result && (isVideo(result) ? 'Ready to play, straight from the server.' : 'Stored, every byte of it.');
-    const said = note || lines[state] || stored || 'Sending';
+    const said = note || lines[state] || (result ? 'Stored, every byte of it.' : 'Sending');
     if (state !== 'sending') this.line.textContent = said; // while sending: the speed
     if (said !== this.#said && state !== 'idle' && state !== 'queued') announce(`${this.name}: ${said}`);
     this.#said = said;

@@ -11,6 +11,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
+	"net"
 	"net/http"
 	"path"
 	"strings"
@@ -48,7 +49,6 @@ var headers = map[string]string{
 		"trusted-types 'none'",
 	}, "; "),
 	"Cache-Control":                "no-cache", // kept, but asked for each time: a new binary is a new page at once
-	"Cross-Origin-Opener-Policy":   "same-origin",
 	"Cross-Origin-Resource-Policy": "same-origin",
 	"Permissions-Policy":           "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 	"Referrer-Policy":              "no-referrer", // the address of an upload is all it takes to read it
@@ -74,6 +74,9 @@ func Handler() http.Handler {
 		for name, value := range headers {
 			w.Header().Set(name, value)
 		}
+		if trustworthy(r) {
+			w.Header().Set("Cross-Origin-Opener-Policy", "same-origin")
+		}
 		a, known := assets[r.URL.Path]
 		switch {
 		case !known:
@@ -93,6 +96,16 @@ func Handler() http.Handler {
 			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(c.body))
 		}
 	})
+}
+
+// trustworthy tells origins that browsers trust to be who they say: elsewhere they complain about some headers.
+func trustworthy(r *http.Request) bool {
+	host, _, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		host = r.Host
+	}
+	ip := net.ParseIP(host)
+	return r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" || host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // load reads every embedded file into a table by URL path.

@@ -84,14 +84,27 @@ func TestHandlerServesThePageAndItsFilesOnly(t *testing.T) {
 	}
 }
 
+// Browsers ignore the header elsewhere, and complain about it.
+func TestOpenersAreKeptOutWhereBrowsersDoIt(t *testing.T) {
+	for address, want := range map[string]string{
+		"http://localhost:8080/": "same-origin", "http://127.0.0.1/": "same-origin", "http://[::1]:8080/": "same-origin",
+		"https://example.org/": "same-origin", "http://192.0.2.2:8080/": "", "http://example.org/": "",
+	} {
+		w := httptest.NewRecorder()
+		Handler().ServeHTTP(w, httptest.NewRequest("GET", address, nil))
+		if got := w.Header().Get("Cross-Origin-Opener-Policy"); got != want {
+			t.Errorf("%s: got %q, want %q", address, got, want)
+		}
+	}
+}
+
 func TestEveryAnswerCarriesThePolicy(t *testing.T) {
 	for _, path := range []string{"/", "/app.js", "/nothing"} {
 		h := request(t, "GET", path).Header
 		for name, want := range map[string]string{
-			"X-Content-Type-Options":     "nosniff",
-			"Referrer-Policy":            "no-referrer",
-			"Cache-Control":              "no-cache",
-			"Cross-Origin-Opener-Policy": "same-origin",
+			"X-Content-Type-Options": "nosniff",
+			"Referrer-Policy":        "no-referrer",
+			"Cache-Control":          "no-cache",
 		} {
 			// http.Error takes Cache-Control away: an error is not to be kept anyway.
 			if got := h.Get(name); got != want && !(path == "/nothing" && name == "Cache-Control") {

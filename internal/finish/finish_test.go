@@ -248,12 +248,21 @@ func TestJudgeTakesWhatTheProfileTakes(t *testing.T) {
 }
 
 func TestReasonsAreInPeoplesWords(t *testing.T) {
-	got := unsupported(profile(t, "avatar"), "text/plain").Message
-	if want := "This file is plain text. Accepted here: JPEG, PNG, WebP, GIF."; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-	got = unsupported(profile(t, "video"), "application/octet-stream").Message
-	if want := "This file is of no type that the server knows. Accepted here: any video."; got != want {
-		t.Errorf("got %q, want %q", got, want)
+	for _, test := range []struct {
+		profile, mediaType string
+		empty              bool
+		want               string
+	}{
+		{"avatar", "text/plain", false, "This file is plain text. Accepted here: JPEG, PNG, WebP, GIF."},
+		{"avatar", "application/pdf", false, "This file is a PDF. Accepted here: JPEG, PNG, WebP, GIF."},
+		{"avatar", "video/mp4", false, "This file is a video. Accepted here: JPEG, PNG, WebP, GIF."},
+		{"video", "application/vnd.microsoft.portable-executable", false, "This file is a program. Accepted here: any video."},
+		{"video", "application/x-whatever", false, "This file is of another type. Accepted here: any video."},
+		{"video", "application/octet-stream", false, "This file is of another type. Accepted here: any video."},
+		{"video", "application/octet-stream", true, "This file is empty. Accepted here: any video."},
+	} {
+		if got := unsupported(profile(t, test.profile), test.mediaType, test.empty).Message; got != test.want {
+			t.Errorf("got %q, want %q", got, test.want)
+		}
 	}
 }

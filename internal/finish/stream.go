@@ -41,7 +41,7 @@ func Judge(profile upload.Profile) func(head []byte) (mediaType string, err erro
 	return func(head []byte) (string, error) {
 		mediaType := media.Sniff(head)
 		if !profile.Accepts(mediaType) {
-			return mediaType, unsupported(profile, mediaType)
+			return mediaType, unsupported(profile, mediaType, len(head) == 0)
 		}
 		return mediaType, nil
 	}

@@ -92,13 +92,13 @@ func inspect(profile upload.Profile, data []byte) (media.Info, error) {
 	info, err := media.Inspect(data)
 	switch {
 	case errors.Is(err, media.ErrUnsupported):
-		return info, unsupported(profile, media.Sniff(data[:min(len(data), upload.HeadBytes)]))
+		return info, unsupported(profile, media.Sniff(data[:min(len(data), upload.HeadBytes)]), len(data) == 0)
 	case errors.Is(err, media.ErrMalformed):
 		return info, upload.Reject(upload.CodeUnreadableImage, "The picture is damaged and could not be read.")
 	case err != nil:
 		return info, err
 	case !profile.Accepts(info.MediaType):
-		return info, unsupported(profile, info.MediaType)
+		return info, unsupported(profile, info.MediaType, false)
 	}
 	if pixels := int64(info.Width) * int64(info.Height); pixels > profile.MaxPixels {
 		return info, upload.Reject(upload.CodeTooManyPixels, "The picture has %d x %d pixels, more than the %d million allowed.",
@@ -108,16 +108,33 @@ func inspect(profile upload.Profile, data []byte) (media.Info, error) {
 }
 
 // unsupported says which types are taken and what came instead, in words for a person.
-func unsupported(profile upload.Profile, mediaType string) *upload.Rejection {
+func unsupported(profile upload.Profile, mediaType string, empty bool) *upload.Rejection {
 	names := make([]string, 0, len(profile.Accept))
 	for _, t := range profile.Accept {
 		names = append(names, typeName(t))
 	}
-	what := "This file is " + typeName(mediaType)
-	if mediaType == "application/octet-stream" {
-		what = "This file is of no type that the server knows"
+	return upload.Reject(upload.CodeUnsupportedType, "%s Accepted here: %s.", whatItIs(mediaType, empty), strings.Join(names, ", "))
+}
+
+// whatItIs says it in a sentence. A type that people do not call by its name is none that they know.
+func whatItIs(mediaType string, empty bool) string {
+	name := typeName(mediaType)
+	switch {
+	case empty:
+		return "This file is empty."
+	case name == mediaType:
+		return "This file is of another type."
 	}
-	return upload.Reject(upload.CodeUnsupportedType, "%s. Accepted here: %s.", what, strings.Join(names, ", "))
+	return "This file is " + name + "."
+}
+
+// familiar are types by the names that people have for them.
+var familiar = map[string]string{
+	"text/plain": "plain text", "text/html": "a web page", "image/webp": "WebP", "image/svg+xml": "SVG", "image/vnd.adobe.photoshop": "a Photoshop file",
+	"application/pdf": "a PDF", "application/json": "JSON", "application/zip": "an archive", "application/gzip": "an archive",
+	"application/x-7z-compressed": "an archive", "application/x-rar-compressed": "an archive", "application/x-tar": "an archive",
+	"application/vnd.microsoft.portable-executable": "a program", "application/x-elf": "a program", "application/x-executable": "a program",
+	"application/x-mach-binary": "a program",
 }
 
 // typeName is what people call a media type, or a pattern of media types.
@@ -126,14 +143,16 @@ func typeName(mediaType string) string {
 	switch {
 	case format == "*":
 		return "any " + kind
-	case mediaType == "text/plain":
-		return "plain text"
-	case mediaType == "image/webp":
-		return "WebP"
-	case mediaType == "image/svg+xml":
-		return "SVG"
+	case familiar[mediaType] != "":
+		return familiar[mediaType]
 	case kind == "image":
 		return strings.ToUpper(format)
+	case kind == "audio":
+		return "a sound"
+	case kind == "video":
+		return "a video"
+	case strings.Contains(format, "officedocument") || strings.Contains(format, "opendocument") || format == "msword":
+		return "a document"
 	}
 	return mediaType
 }

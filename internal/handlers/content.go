@@ -73,6 +73,8 @@ func plainRanges(asked string, size int64) string {
 		some = true
 		first, last, suffix := bounded(spec[1]), spec[2], spec[3]
 		switch {
+		case last != "" && bounded(last) < first:
+			return beyond
 		case suffix != "" && (bounded(suffix) == 0 || size == 0), suffix == "" && first >= size:
 		case suffix != "":
 			kept = append(kept, "-"+strconv.FormatInt(bounded(suffix), 10))
@@ -103,6 +105,9 @@ func serveContent(req *request, r *http.Request, rec upload.Record, file io.Read
 	if _, back := file.Seek(0, io.SeekStart); err != nil || back != nil {
 		req.fail(errors.Join(err, back))
 		return
+	}
+	if r.Method != http.MethodGet {
+		r.Header.Del("Range") // RFC 9110, section 14.2: defined for GET alone
 	}
 	if ranges := plainRanges(r.Header.Get("Range"), size); ranges == "" {
 		r.Header.Del("Range")

@@ -52,6 +52,7 @@ func TestContentAnswersRangesAndConditions(t *testing.T) {
 		{"from the middle", header{"Range", "bytes=7-"}, []check{statusIs(206), bodyIs("789")}},
 		{"beyond the end", header{"Range", "bytes=10-"}, []check{statusIs(416), has("Content-Range", "bytes */10"), code("range_not_satisfiable")}},
 		{"the last no bytes", header{"Range", "bytes=-0"}, []check{statusIs(416), code("range_not_satisfiable")}},
+		{"the last before the first", header{"Range", "bytes=3-1"}, []check{statusIs(416), has("Content-Range", "bytes */10")}},
 		{"another unit", header{"Range", "rows=1-2"}, []check{statusIs(200), bodyIs("0123456789")}},
 		{"If-Range of this content", header{"Range", "bytes=0-2", "If-Range", etag}, []check{statusIs(206), bodyIs("012")}},
 		{"If-Range of other content", header{"Range", "bytes=0-2", "If-Range", `"other"`}, []check{statusIs(200), bodyIs("0123456789")}},
@@ -61,6 +62,15 @@ func TestContentAnswersRangesAndConditions(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) { s.do(http.MethodGet, path, test.header, nil).want(t, test.checks...) })
+	}
+}
+
+// RFC 9110, section 14.2: ranges are defined for GET alone.
+func TestHeadOfContentKnowsNoRanges(t *testing.T) {
+	s := start(t, nil)
+	path := s.uploadFile("0123456789", "")
+	for _, asked := range []string{"bytes=0-2", "bytes=20-", "bytes=a-b"} {
+		s.do(http.MethodHead, path, header{"Range", asked}, nil).want(t, statusIs(200), has("Content-Length", "10"), has("Content-Range", ""))
 	}
 }
 

@@ -52,7 +52,7 @@ var publicErrors = []struct {
 	{upload.ErrExpired, 410, "expired", "", "This upload's time is over; its data is no longer kept."},
 	{upload.ErrGone, 410, "gone", "", "This upload is gone."},
 	{upload.ErrTooLarge, 413, "too_large", "ERR_UPLOAD_SIZE_EXCEEDED", "The data is longer than the upload's declared length or the limit allows."},
-	{upload.ErrInsufficientStorage, 507, "insufficient_storage", "", "The server has no room for this upload at the moment. What it has received is kept."},
+	{upload.ErrInsufficientStorage, 507, "insufficient_storage", "", "The server has no room for this upload at the moment. What it may have received is kept."},
 	{upload.ErrInterrupted, 423, "interrupted", "ERR_UPLOAD_INTERRUPTED", "Another request took over this upload. What arrived is kept."},
 	{upload.ErrLocked, 423, "locked", "ERR_UPLOAD_LOCKED", "Another request is using this upload. Try again in a moment."},
 	{upload.ErrShutdown, 503, "shutting_down", "ERR_SERVER_SHUTDOWN", "The server is restarting. What arrived is kept; try again in a moment."},

@@ -330,15 +330,6 @@ func stop(p *play) error {
 	return p.open()
 }
 
-// powerCut cuts the power and begins anew.
-func powerCut(seed uint64) step {
-	return func(p *play) error {
-		p.s = nil
-		p.cutPower(seed)
-		return p.open()
-	}
-}
-
 // kill ends the process and begins another.
 func kill(p *play) error {
 	p.s = nil

@@ -23,7 +23,7 @@ test('a picture comes back in three sizes, cropped to a square', async () => {
     (await images.evaluateAll((all) => all.filter((img) => img.complete && img.naturalWidth > 0).length)) === 3);
   const sizes = await images.evaluateAll((all) => all.map((img) => [img.naturalWidth, img.naturalHeight]));
   assert.deepEqual(sizes, [[512, 512], [256, 256], [64, 64]]);
-  assert.match(await page.locator('#avatar-outcome').innerText(), /Cropped to a square, turned upright, metadata removed/);
+  assert.match(await page.locator('#avatar-outcome').innerText(), /Cropped to a square, turned upright, without metadata/);
   await h.until('the preview of the finished picture', () => page.locator('#avatar-preview img').count());
 
   // What is copied is the whole address, and it answers with the picture.

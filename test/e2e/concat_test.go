@@ -88,6 +88,10 @@ func TestTusJSInParallelResumes(t *testing.T) {
 	file, urls := fiftyMB.file(t), filepath.Join(t.TempDir(), "urls.json")
 	first := startParallel(t, gate, file, urls)
 	first.awaitHalf(t, gate)
+	await(t, "the client has noted where its parts are", func() bool { // which it does when it knows them all
+		noted, _ := os.ReadFile(urls)
+		return bytes.Contains(noted, []byte("parallelUploadUrls"))
+	})
 	first.kill()
 	gate.open()
 

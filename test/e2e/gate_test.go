@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// gate stands between a client and the server and passes bytes on. When half has gone up it holds them back until opened, so
+// gate stands between a client and the server and passes bytes on. When half has gone up it holds content back until opened, so
 // that what happens "in the middle" does so, however fast the machine is.
 type gate struct {
 	address string // host:port for clients
@@ -111,8 +111,11 @@ func (g *gate) pass(to, from net.Conn, before func(n int)) {
 	}
 }
 
+// requestBytes is more than the header of a request, and less than a piece of a large file.
+const requestBytes = 2 << 10
+
 func (g *gate) up(n int) {
-	if g.passed.Add(int64(n)) < g.half {
+	if g.passed.Add(int64(n)) < g.half || n < requestBytes {
 		return
 	}
 	g.once.Do(func() { close(g.reached) })

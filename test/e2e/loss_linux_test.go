@@ -37,6 +37,9 @@ exec "$@"`
 // startLossy runs a server in a network of its own that loses packets.
 func startLossy(t *testing.T, flags ...string) *server {
 	t.Helper()
+	if os.Getuid() != 0 {
+		without(t, "a network of its own, and its rules, need root")
+	}
 	program(t, "nft")
 	through := []string{program(t, "unshare"), "--net", "sh", "-c", lossy, "sh"}
 	try := append(through[:len(through):len(through)], "true")
