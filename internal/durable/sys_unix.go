@@ -35,6 +35,11 @@ func lockFile(f *os.File) error {
 	return err
 }
 
+// rename is rename(2) in dir; the names are without slashes.
+func rename(dir *os.File, oldName, newName string) error {
+	return control(dir, func(fd int) error { return unix.Renameat(fd, oldName, fd, newName) })
+}
+
 func statFree(dir *os.File) (int64, error) {
 	var st unix.Statfs_t
 	err := control(dir, func(fd int) error { return unix.Fstatfs(fd, &st) })

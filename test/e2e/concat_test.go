@@ -60,6 +60,9 @@ func TestTusJSInParallel(t *testing.T) {
 	if n := s.metric(t, "tusd_uploads_created"); n != 4 {
 		t.Errorf("%.0f uploads were made, want three parts and a whole", n)
 	}
+	if n := s.metric(t, "tusd_uploads_finished"); n != 4 {
+		t.Errorf("%.0f uploads are finished, want three parts and a whole", n)
+	}
 }
 
 // TestTusJSInParallelSurvivesCrash kills the server when half has gone up, and starts it again.
