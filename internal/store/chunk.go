@@ -182,6 +182,9 @@ func (c *chunk) copy(src io.Reader) error {
 		} else if flushed {
 			data = data[rest:]
 		}
+		if err := c.judgeFirst(data, srcErr); err != nil {
+			return err
+		}
 		whole := len(data)
 		if srcErr == nil && c.pos+int64(whole) != c.length {
 			whole = wholeBlocks(c.pos, whole)
@@ -231,13 +234,14 @@ func (c *chunk) flushSoon(rest []byte) (stop func() (flushed bool, err error)) {
 	}
 }
 
-// room is how many bytes to take next, at most n: up to the end of the upload, and until it is judged up to where it can be.
+// room is how many bytes to take next, at most n: up to the end of the upload, and until it is judged up to where it can be. The
+// first bytes of all are judged before they are written.
 func (c *chunk) room(n int) int {
 	left := int64(n)
 	if c.length != upload.Deferred {
 		left = min(left, c.length-c.pos)
 	}
-	if !c.judged && c.pos < upload.HeadBytes {
+	if !c.judged && 0 < c.pos && c.pos < upload.HeadBytes {
 		left = min(left, upload.HeadBytes-c.pos)
 	}
 	return int(left)
@@ -333,7 +337,23 @@ func (c *chunk) step() error {
 	return c.f.room()
 }
 
-// judge asks the judge as soon as there are bytes enough.
+// judgeFirst asks the judge about the first bytes of an upload, before they are written, if they are enough. srcErr is what
+// came with them.
+func (c *chunk) judgeFirst(data []byte, srcErr error) error {
+	enough := len(data) >= upload.HeadBytes || len(data) > 0 && int64(len(data)) == c.length
+	if c.judged || c.held || c.pos > 0 || !enough || errors.Is(srcErr, upload.ErrTooLarge) {
+		return nil
+	}
+	c.e.mu.Lock()
+	defer c.e.mu.Unlock()
+	if err := c.e.writable(); err != nil {
+		return err // rejected while it flowed
+	}
+	c.judged = true
+	return c.f.judgeHead(c.e, data[:min(len(data), upload.HeadBytes)])
+}
+
+// judge asks the judge about what is written as soon as there are bytes enough.
 func (c *chunk) judge() error {
 	if c.judged || c.held || c.pos < upload.HeadBytes && c.pos != c.length {
 		return nil
@@ -345,7 +365,7 @@ func (c *chunk) judge() error {
 		return err // rejected while it flowed
 	}
 	c.e.pos = c.pos
-	return c.f.judgeHead(c.e, c.file)
+	return c.f.judgeWritten(c.e, c.file)
 }
 
 // sync makes everything written so far durable, and tells.

@@ -28,7 +28,7 @@ func (f *File) prove(e *entry) error {
 	return nil
 }
 
-// judgeStored is judgeHead on the stored bytes of e, if that was not done before.
+// judgeStored is judgeWritten on the stored bytes of e, if that was not done before.
 func (f *File) judgeStored(e *entry) error {
 	if f.judge == nil || e.judged || e.rec.Partial {
 		return nil
@@ -38,16 +38,20 @@ func (f *File) judgeStored(e *entry) error {
 		return fmt.Errorf("store: open %s: %w", e.id, err)
 	}
 	defer file.Close()
-	return f.judgeHead(e, file)
+	return f.judgeWritten(e, file)
 }
 
-// judgeHead has the judge look at the head of e, which is in content, and settles a rejection. The verdict is told only once
-// it is recorded.
-func (f *File) judgeHead(e *entry, content io.ReaderAt) error {
+// judgeWritten is judgeHead on content, the file of e.
+func (f *File) judgeWritten(e *entry, content io.ReaderAt) error {
 	head := make([]byte, min(e.pos, upload.HeadBytes))
 	if _, err := content.ReadAt(head, 0); err != nil {
 		return fmt.Errorf("store: read head of %s: %w", e.id, err)
 	}
+	return f.judgeHead(e, head)
+}
+
+// judgeHead has the judge look at the head of e, and settles a rejection. The verdict is told only once it is recorded.
+func (f *File) judgeHead(e *entry, head []byte) error {
 	mediaType, err := f.judge(head)
 	var verdict *upload.Rejection
 	if errors.As(err, &verdict) {

@@ -224,7 +224,7 @@ var judgeTests = []test{
 		b.writeFails(id, 0, iotest.DataErrReader(broken(noise(4096, 1), upload.ErrTooLarge)), 0, upload.ErrTooLarge)
 		j.saw(b)
 	}},
-	{"that fails keeps the bytes and is asked again", func(b *bench) {
+	{"that fails costs no stored bytes and is asked again", func(b *bench) {
 		tries := 0
 		j := &spy{says: func([]byte) (string, error) {
 			if tries++; tries < 3 {
@@ -235,8 +235,9 @@ var judgeTests = []test{
 		b.open(Setup{Judge: j.judge})
 		data := noise(5000, 1)
 		id := b.create(5000)
-		b.writeFails(id, 0, bytes.NewReader(data), 4096, errSource)
-		b.writeFails(id, 4096, bytes.NewReader(data[4096:]), 0, errSource)
+		b.writeFails(id, 0, bytes.NewReader(data), 0, errSource)
+		b.write(id, 0, data[:100])
+		b.writeFails(id, 100, bytes.NewReader(data[100:]), 3996, errSource)
 		b.at(id, upload.Receiving, 4096)
 		b.holds(id, data)
 		j.saw(b, data[:4096], data[:4096], data[:4096])
