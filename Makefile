@@ -62,7 +62,7 @@ image: ## build and run the container image with buildah, as root
 	scripts/setup buildah
 	scripts/check-image
 
-bench: ## compare with stock tusd on this machine; prints a table (minutes of CPU)
+bench: ## compare with stock tusd on this machine; prints tables (a quarter of an hour)
 	scripts/bench
 
 soak: ## the tests that have a longer form, in that form

@@ -3,37 +3,27 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os"
 	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// source is the content of every upload: a file of random bytes in the page cache, which the kernel sends by sendfile,
-// so that the client costs little beside the server.
-type source struct {
-	*os.File
-	size int64
-}
-
-func newSource(path string, size int64) (*source, error) {
-	f, err := os.Create(path)
-	if err != nil {
-		return nil, err
-	}
-	// A fixed seed: the same bytes in every run.
-	if _, err := io.CopyN(f, rand.NewChaCha8([32]byte{}), size); err != nil {
-		return nil, err
-	}
-	return &source{f, size}, nil
-}
+// hangs is how long a connection may live: longer than any load takes, so that one that hangs fails the trial.
+const hangs = 3 * time.Minute
 
 // client makes connections to one server.
 type client struct {
 	address string
 	source  *source
+	tls     *tls.Config // nil: in the clear
+	took    *latencies
 }
 
 // conn is one kept-alive HTTP/1.1 connection, with no more HTTP than the two servers' answers need.
@@ -41,7 +31,14 @@ type conn struct {
 	net.Conn
 	r      *bufio.Reader
 	source *source
-	file   *os.File // own descriptor of the source, as sendfile moves its position
+	file   *os.File   // own descriptor of the source, as sendfile moves its position
+	took   *latencies // where do notes how long it waited for its answer; nil is nowhere
+}
+
+// upload is one on the server whose content is source[base:base+size].
+type upload struct {
+	path       string
+	base, size int64
 }
 
 // answer is what the loads look at.
@@ -57,12 +54,16 @@ func (c *client) dial() (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.Open(c.source.Name())
+	nc.SetDeadline(time.Now().Add(hangs))
+	f, err := os.Open(c.source.name)
 	if err != nil {
 		nc.Close()
 		return nil, err
 	}
-	return &conn{Conn: nc, r: bufio.NewReaderSize(nc, 64<<10), source: c.source, file: f}, nil
+	if c.tls != nil {
+		nc = tls.Client(nc, c.tls)
+	}
+	return &conn{Conn: nc, r: bufio.NewReaderSize(nc, 32<<10), source: c.source, file: f, took: c.took}, nil
 }
 
 func (c *conn) Close() error {
@@ -70,69 +71,155 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// do sends a request, with n bytes of the source from position off as its body, and reads an answer that must have the
-// given status and no body.
+// do sends a request, with source[off:off+n] as its body, and reads the head of an answer, which must have the given status.
 func (c *conn) do(want int, request string, off, n int64) (answer, error) {
-	if _, err := io.WriteString(c.Conn, request); err != nil {
-		return answer{}, err
+	began := time.Now()
+	_, err := io.WriteString(c.Conn, request)
+	if err == nil {
+		err = c.send(off, n)
 	}
-	if n > 0 {
-		if _, err := c.file.Seek(off, io.SeekStart); err != nil {
-			return answer{}, err
-		}
-		// TCPConn.ReadFrom of a limited file is sendfile.
-		if _, err := c.Conn.(*net.TCPConn).ReadFrom(io.LimitReader(c.file, n)); err != nil {
-			a, _ := readAnswer(c.r) // a server that closes in mid-body mostly says why
-			return a, fmt.Errorf("body refused, status %d: %w", a.status, err)
-		}
+	if err != nil {
+		a, _ := readAnswer(c.r) // a server that closes in mid-body mostly says why
+		return a, fmt.Errorf("refused, status %d: %w", a.status, err)
 	}
 	a, err := readAnswer(c.r)
+	c.took.add(time.Since(began))
 	if err == nil && a.status != want {
 		err = fmt.Errorf("status %d instead of %d for %.60q", a.status, want, request)
 	}
 	return a, err
 }
 
-// create begins an upload; a positive n sends its content with it. It returns the upload's path.
-func (c *conn) create(size, off, n int64) (string, error) {
-	request := fmt.Sprintf("POST /files/ HTTP/1.1\r\nHost: bench\r\nTus-Resumable: 1.0.0\r\nUpload-Length: %d\r\nContent-Length: %d\r\n", size, n)
+// send writes source[off:off+n]; in the clear by sendfile, so that the client costs little beside the server.
+func (c *conn) send(off, n int64) error {
+	if n == 0 {
+		return nil
+	}
+	tcp, ok := c.Conn.(*net.TCPConn)
+	if !ok {
+		_, err := c.Conn.Write(c.source.data[off : off+n])
+		return err
+	}
+	if _, err := c.file.Seek(off, io.SeekStart); err != nil {
+		return err
+	}
+	_, err := tcp.ReadFrom(io.LimitReader(c.file, n))
+	return err
+}
+
+// create begins an upload of source[base:base+size] and sends the first n bytes with it.
+func (c *conn) create(base, size, n int64) (upload, error) {
+	a, err := c.do(201, createRequest(size, n), base, n)
+	return upload{a.location, base, size}, err
+}
+
+func createRequest(size, n int64) string {
+	request := fmt.Sprintf("POST /files/ HTTP/1.1\r\nHost: bench\r\nTus-Resumable: 1.0.0\r\n"+
+		"Upload-Length: %d\r\nContent-Length: %d\r\n", size, n)
 	if n > 0 {
 		request += "Content-Type: application/offset+octet-stream\r\n"
 	}
-	a, err := c.do(201, request+"\r\n", off, n)
-	return a.location, err
+	return request + "\r\n"
 }
 
-// patch sends bytes off..off+n of the source to the upload's offset off.
-func (c *conn) patch(path string, off, n int64) error {
-	a, err := c.do(204, fmt.Sprintf("PATCH %s HTTP/1.1\r\nHost: bench\r\nTus-Resumable: 1.0.0\r\nContent-Type: application/offset+octet-stream\r\n"+
-		"Upload-Offset: %d\r\nContent-Length: %d\r\n\r\n", path, off, n), off, n)
+// patch sends the bytes off..off+n of u.
+func (c *conn) patch(u upload, off, n int64) error {
+	a, err := c.do(204, patchRequest(u, off, n), u.base+off, n)
 	if err == nil && a.offset != off+n {
 		err = fmt.Errorf("offset %d instead of %d", a.offset, off+n)
 	}
 	return err
 }
 
-// verify reads an upload back and compares it with the source.
-func (c *conn) verify(path string, off, n int64) error {
-	a, err := c.do(200, "GET "+path+" HTTP/1.1\r\nHost: bench\r\n\r\n", 0, 0)
+func patchRequest(u upload, off, n int64) string {
+	return fmt.Sprintf("PATCH %s HTTP/1.1\r\nHost: bench\r\nTus-Resumable: 1.0.0\r\n"+
+		"Content-Type: application/offset+octet-stream\r\nUpload-Offset: %d\r\nContent-Length: %d\r\n\r\n", u.path, off, n)
+}
+
+// patches sends u from off to its end, chunk bytes at a time.
+func (c *conn) patches(u upload, off, chunk int64) error {
+	for ; off < u.size; off += chunk {
+		if err := c.patch(u, off, min(chunk, u.size-off)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// head asks how far u is.
+func (c *conn) head(u upload) (int64, error) {
+	a, err := c.do(200, headRequest(u), 0, 0)
+	return a.offset, err
+}
+
+func headRequest(u upload) string {
+	return "HEAD " + u.path + " HTTP/1.1\r\nHost: bench\r\nTus-Resumable: 1.0.0\r\n\r\n"
+}
+
+// get reads n bytes of u from off, and drops them in the kernel.
+func (c *conn) get(u upload, off, n int64) error {
+	a, err := c.do(206, fmt.Sprintf("GET %s HTTP/1.1\r\nHost: bench\r\nRange: bytes=%d-%d\r\n\r\n", u.path, off, off+n-1), 0, 0)
+	if err == nil && a.length != n {
+		err = fmt.Errorf("%d bytes instead of %d", a.length, n)
+	}
 	if err != nil {
 		return err
 	}
-	if a.length != n {
-		return fmt.Errorf("%s: %d bytes instead of %d", path, a.length, n)
+	return c.discard(n)
+}
+
+// discard drops n bytes of a body, in the kernel as far as they are there still.
+func (c *conn) discard(n int64) error {
+	here, err := c.r.Discard(int(min(n, int64(c.r.Buffered()))))
+	if err != nil {
+		return err
 	}
-	got, want := make([]byte, 256<<10), make([]byte, 256<<10)
-	for done := int64(0); done < n; done += int64(len(got)) {
-		got, want = got[:min(int64(len(got)), n-done)], want[:min(int64(len(want)), n-done)]
+	n -= int64(here)
+	tcp, ok := c.Conn.(*net.TCPConn)
+	if !ok {
+		_, err := io.CopyN(io.Discard, c.r, n)
+		return err
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return err
+	}
+	never := make([]byte, min(n, 1<<20)) // is not written to
+	for n > 0 && err == nil {
+		var got int
+		var failed error
+		err = raw.Read(func(fd uintptr) bool {
+			got, _, failed = unix.Recvfrom(int(fd), never[:min(n, int64(len(never)))], unix.MSG_TRUNC)
+			return failed != unix.EAGAIN && failed != unix.EINTR
+		})
+		if err == nil && failed == nil && got == 0 {
+			failed = io.ErrUnexpectedEOF
+		}
+		if failed != nil {
+			return failed
+		}
+		n -= int64(got)
+	}
+	return err
+}
+
+// verify reads an upload back and compares it with the source.
+func (c *conn) verify(u upload) error {
+	a, err := c.do(200, "GET "+u.path+" HTTP/1.1\r\nHost: bench\r\n\r\n", 0, 0)
+	if err != nil {
+		return err
+	}
+	if a.length != u.size {
+		return fmt.Errorf("%s: %d bytes instead of %d", u.path, a.length, u.size)
+	}
+	got := make([]byte, min(u.size, 256<<10))
+	for done := int64(0); done < u.size; done += int64(len(got)) {
+		got = got[:min(int64(len(got)), u.size-done)]
 		if _, err := io.ReadFull(c.r, got); err != nil {
 			return err
 		}
-		if _, err := c.source.ReadAt(want, off+done); err != nil {
-			return err
-		}
-		if !bytes.Equal(got, want) {
-			return fmt.Errorf("%s: wrong content after byte %d", path, done)
+		if !bytes.Equal(got, c.source.data[u.base+done:u.base+done+int64(len(got))]) {
+			return fmt.Errorf("%s: wrong content after byte %d", u.path, done)
 		}
 	}
 	return nil
@@ -172,7 +259,7 @@ func readAnswer(r *bufio.Reader) (answer, error) {
 
 // pathOf cuts scheme and host off: tusd's Location is absolute, Sluice's is a path.
 func pathOf(location string) string {
-	if i := bytes.Index([]byte(location), []byte("/files/")); i >= 0 {
+	if i := strings.Index(location, "/files/"); i >= 0 {
 		return location[i:]
 	}
 	return location

@@ -2,104 +2,123 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
-	"syscall"
-	"text/tabwriter"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// result is one load on one fresh server.
-type result struct {
-	perSecond  float64 // units of the load: MiB or requests
-	cpuSeconds float64 // of the server, user and system
-	peakMiB    float64 // highest resident memory of the server during the load
-}
+type key struct{ scenario, server string }
 
-type key struct{ load, server string }
-
+// bench runs every scenario against every server, round by round.
 type bench struct {
-	work    string
-	source  *source
-	servers []server
-	loads   []load
-	results map[key][]result // in the order of the rounds, so that index i of two keys is one round
+	work      string // directory on the disk to measure
+	source    *source
+	cert      *certificate
+	servers   []server
+	scenarios []scenario
+	results   map[key][]result     // index i of two keys is one round; nil where a trial failed or was left out
+	seeds     map[key]seed         // directories with stored uploads, by scenario and program
+	failed    []error              // what went wrong; the other trials go on
+	say       func(string, ...any) // progress, for who waits
 }
 
+// run makes the trials: rounds that are timed, and a last one in which system calls are counted.
 func (b *bench) run(ctx context.Context, rounds int) error {
-	for round := range rounds {
-		for _, l := range b.loads {
+	for round := range rounds + 1 {
+		for _, sc := range b.scenarios {
+			traced := round == rounds
+			if traced && !(sc.traced && canTrace()) || !traced && sc.rare && round%2 == 1 {
+				continue
+			}
 			for i := range b.servers {
 				s := b.servers[(i+round)%len(b.servers)]
-				fmt.Fprintf(os.Stderr, "round %d/%d: %s: %s\n", round+1, rounds, l.name, s.name)
-				r, err := b.measure(ctx, l, s)
-				if err != nil {
-					return fmt.Errorf("%s: %s: %w", l.name, s.name, err)
-				}
-				k := key{l.name, s.name}
-				b.results[k] = append(b.results[k], r)
+				b.say("round %d/%d: %s: %s", round+1, rounds+1, sc.name, s.name)
+				b.keep(key{sc.name, s.name}, round, b.trial(ctx, sc, s, traced))
+			}
+			if ctx.Err() != nil {
+				return ctx.Err()
 			}
 		}
 	}
-	return nil
+	return errors.Join(b.failed...)
 }
 
-// measure runs one load on a fresh server and an empty directory, and verifies what was stored.
-func (b *bench) measure(ctx context.Context, l load, s server) (r result, err error) {
-	dir, err := os.MkdirTemp(b.work, "data-")
-	if err != nil {
-		return r, err
+// outcome is of one trial.
+type outcome struct {
+	result result
+	err    error
+}
+
+func (b *bench) keep(k key, round int, o outcome) {
+	if o.err != nil {
+		err := fmt.Errorf("%s: %s: %w", k.scenario, k.server, o.err)
+		b.say("failed: %v", err)
+		b.failed = append(b.failed, err)
+		return
 	}
-	defer empty(dir)
-	p, err := s.start(ctx, filepath.Join(dir, "data"))
-	if err != nil {
-		return r, err
+	for len(b.results[k]) <= round {
+		b.results[k] = append(b.results[k], nil)
 	}
-	defer p.stop()
+	b.results[k][round] = o.result
+}
+
+// trial runs one scenario on a fresh server, on an empty directory if the scenario does not say otherwise.
+func (b *bench) trial(ctx context.Context, sc scenario, s server, traced bool) (o outcome) {
+	if sc.secure && s.noTLS {
+		return outcome{} // nothing to measure
+	}
+	lain, err := b.directory(ctx, sc, s)
+	if err != nil {
+		return outcome{err: err}
+	}
+	c := client{source: b.source, took: new(latencies)}
+	cert := b.cert
+	if !sc.secure {
+		cert = nil
+	}
+	p, err := s.start(ctx, lain.dir, cert)
+	if err != nil {
+		return outcome{err: err}
+	}
 	defer func() {
-		if err != nil {
-			err = fmt.Errorf("%w\nserver: %s", err, p.lastWords())
+		p.stop()
+		if sc.stored == 0 {
+			empty(lain.dir)
 		}
 	}()
-
-	job, err := l.prepare(&client{address: p.address, source: b.source})
-	if err != nil {
-		return r, err
+	c.address, c.tls = p.address, cert.clientConfig()
+	t := &trial{client: &c, ctx: ctx, process: p, stored: lain.uploads, traced: traced, result: result{}}
+	if err := sc.load(t); err != nil {
+		return outcome{err: fmt.Errorf("%w\nserver: %s", err, p.lastWords())}
 	}
-	// Dirty pages of the last measurement are none of this one's business.
-	syscall.Sync()
-	if err := p.resetPeak(); err != nil {
-		return r, err
-	}
-	cpu, err := p.cpuSeconds()
-	if err != nil {
-		return r, err
-	}
-
-	start := time.Now()
-	if err := job.timed(); err != nil {
-		return r, err
-	}
-	seconds := time.Since(start).Seconds()
-
-	after, err := p.cpuSeconds()
-	if err != nil {
-		return r, err
-	}
-	r = result{perSecond: l.units / seconds, cpuSeconds: after - cpu}
-	if r.peakMiB, err = p.peakMiB(); err != nil {
-		return r, err
-	}
-	return r, job.verify()
+	return outcome{result: t.result}
 }
 
-// Ext4 without a journal searches past every inode that was freed in the last minutes, so that one measurement's deleted
+// directory is a new one, or the one with the scenario's stored uploads, made when it is first asked for.
+func (b *bench) directory(ctx context.Context, sc scenario, s server) (seed, error) {
+	parent, err := os.MkdirTemp(b.work, "data-")
+	if err != nil {
+		return seed{}, err
+	}
+	dir := filepath.Join(parent, "data")
+	if sc.stored == 0 {
+		return seed{dir: dir}, nil
+	}
+	k := key{sc.name, s.program}
+	if made, ok := b.seeds[k]; ok {
+		return made, nil
+	}
+	b.say("storing %d uploads for %s", sc.stored, s.program)
+	made, err := newSeed(ctx, s, client{source: b.source}, dir, sc.stored)
+	b.seeds[k] = made
+	return made, err
+}
+
+// Ext4 without a journal searches past every inode that was freed in the last minutes, so that one trial's deleted
 // files can make the next one, of whichever server, many times slower. Two things keep them apart; on another file system
 // they do nothing.
 
@@ -117,48 +136,12 @@ func spread(dir string) error {
 	return nil
 }
 
-// empty gives the space of a measurement's files back and leaves the files, until the end of the run.
+// empty gives the space of a trial's files back and leaves the files, until the end of the run.
 func empty(dir string) {
-	filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+	filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() {
 			os.Truncate(path, 0)
 		}
 		return nil
 	})
-}
-
-// table prints the medians, and the ratio of throughput to the last server's, which is the one to compare with.
-func (b *bench) table(w io.Writer) error {
-	base := b.servers[len(b.servers)-1].name
-	// tabwriter lines the columns up for whoever reads it in a terminal.
-	t := tabwriter.NewWriter(w, 0, 0, 1, ' ', tabwriter.Debug)
-	row := func(cells ...string) { fmt.Fprintln(t, "| "+strings.Join(cells, "\t ")+"\t") }
-	row("load", "server", "throughput", "vs "+base, "range", "server CPU s", "peak RSS MiB")
-	row("---", "---", "---:", "---:", "---:", "---:", "---:")
-	for _, l := range b.loads {
-		against := b.results[key{l.name, base}]
-		for _, s := range b.servers {
-			results := b.results[key{l.name, s.name}]
-			var ratios []float64
-			for i, r := range results {
-				ratios = append(ratios, r.perSecond/against[i].perSecond)
-			}
-			row(l.name, s.name,
-				fmt.Sprintf("%.0f %s", median(results, func(r result) float64 { return r.perSecond }), l.unit),
-				fmt.Sprintf("%.2f", median(ratios, func(f float64) float64 { return f })),
-				fmt.Sprintf("%.2f-%.2f", slices.Min(ratios), slices.Max(ratios)),
-				fmt.Sprintf("%.2f", median(results, func(r result) float64 { return r.cpuSeconds })),
-				fmt.Sprintf("%.1f", median(results, func(r result) float64 { return r.peakMiB })))
-		}
-	}
-	return t.Flush()
-}
-
-func median[T any](values []T, of func(T) float64) float64 {
-	var sorted []float64
-	for _, v := range values {
-		sorted = append(sorted, of(v))
-	}
-	slices.Sort(sorted)
-	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
 }
