@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -56,8 +57,9 @@ var headers = map[string]string{
 }
 
 type asset struct {
-	mediaType    string
-	plain, small content // small is compressed; a client that does not ask for it gets plain
+	mediaType string
+	plain     content
+	small     func() content // compressed when somebody first asks for it
 }
 
 type content struct {
@@ -87,7 +89,7 @@ func Handler() http.Handler {
 		default:
 			c := a.plain
 			if takesGzip(r) {
-				c = a.small
+				c = a.small()
 				w.Header().Set("Content-Encoding", "gzip")
 			}
 			w.Header().Add("Vary", "Accept-Encoding")
@@ -125,7 +127,7 @@ func load() map[string]asset {
 			if err != nil {
 				panic(err)
 			}
-			assets["/"+name] = asset{mediaTypes[path.Ext(name)], tagged(body), tagged(compressed(body))}
+			assets["/"+name] = asset{mediaTypes[path.Ext(name)], tagged(body), sync.OnceValue(func() content { return tagged(compressed(body)) })}
 		}
 	}
 

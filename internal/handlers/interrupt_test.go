@@ -294,3 +294,27 @@ func TestVideoIsRefusedInMidBody(t *testing.T) {
 	s.do(http.MethodDelete, path, tus, nil).want(t, statusIs(204))
 	s.do(http.MethodGet, path+"/status", nil, nil).want(t, statusIs(404))
 }
+
+// Some clients only listen when all is sent. One that is refused early must come to that.
+func TestRefusedClientMaySendAllBeforeItListens(t *testing.T) {
+	s := start(t, nil)
+	path := s.create("/files/", "Upload-Length", itoa(16<<20))
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	body := make([]byte, 16<<20) // more than sockets hold
+	fmt.Fprintf(conn, "PATCH %s HTTP/1.1\r\nHost: test\r\nTus-Resumable: 1.0.0\r\nContent-Type: %s\r\nUpload-Offset: 1\r\nContent-Length: %d\r\n\r\n",
+		path, chunkType, len(body))
+	if n, err := conn.Write(body); err != nil {
+		t.Fatalf("sent %d of %d: %v", n, len(body), err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.Body.Close(); resp.StatusCode != http.StatusConflict {
+		t.Errorf("got %d, want 409", resp.StatusCode)
+	}
+}

@@ -86,6 +86,9 @@ const maxDiscard = 256 << 10
 // lingerFor is how long a client that was refused may still send what is not read, until its connection is closed.
 const lingerFor = 500 * time.Millisecond
 
+// maxLinger is how much of that is read away.
+const maxLinger = 64 << 20
+
 // leaveBody sees to it that an answer goes out at once, not when the client has sent a body that nobody reads: by itself
 // net/http reads a short rest first. A body that was begun, or whose rest is long or unknown, takes the connection with it.
 func (w *response) leaveBody(h http.Header) {
@@ -117,9 +120,10 @@ func (w *response) end() {
 		_ = rc.Flush()
 		abort()
 	}
-	if w.linger { // net/http waits for more of the body before it closes; a reset at once could take the answer with it
+	if w.linger { // a reset at once could take the answer with it, and some clients only listen when all is sent
 		_ = rc.Flush()
 		_ = rc.SetReadDeadline(time.Now().Add(lingerFor))
+		_, _ = io.CopyN(io.Discard, w.req.body, maxLinger) // the connection is closed anyway
 	}
 	if !w.rest {
 		return
