@@ -39,6 +39,11 @@ func serve(ctx context.Context, cfg config.Config, stdout, stderr io.Writer) err
 	}
 	defer private.Close()
 
+	encryption, err := newEncryption(cfg.TLSCert, cfg.TLSKey, log)
+	if err != nil {
+		return err
+	}
+
 	// Clients that come while stores are repaired wait in the listener's queue: nobody is told that an upload is gone.
 	a, err := build(cfg, log)
 	if err != nil {
@@ -50,9 +55,9 @@ func serve(ctx context.Context, cfg config.Config, stdout, stderr io.Writer) err
 		a.sweeper.Start(recovered, cfg.SweepInterval)
 	}
 	servers := []*http.Server{newServer(a.handlers.Public, cfg, log), newServer(a.handlers.Private, cfg, log)}
-	servers[0].ConnState = countConnections(a.open)
+	servers[0].ConnState, servers[0].HTTP2, servers[0].TLSConfig = countConnections(a.open), http2Windows(), encryption
 	failed := make(chan error, len(servers))
-	go func() { failed <- servers[0].Serve(newLimit(public.(*net.TCPListener), cfg.MaxConnections)) }()
+	go func() { failed <- servePublic(servers[0], newLimit(public.(*net.TCPListener), cfg.MaxConnections)) }()
 	go func() { failed <- servers[1].Serve(private) }()
 	announce(cfg, public.Addr(), private.Addr(), stdout, log)
 
@@ -104,6 +109,14 @@ func newServer(h http.Handler, cfg config.Config, log *slog.Logger) *http.Server
 	}
 }
 
+// servePublic serves with TLS if s has it.
+func servePublic(s *http.Server, l net.Listener) error {
+	if s.TLSConfig == nil {
+		return s.Serve(l)
+	}
+	return s.ServeTLS(l, "", "")
+}
+
 func countConnections(open prometheus.Gauge) func(net.Conn, http.ConnState) {
 	return func(_ net.Conn, state http.ConnState) {
 		switch state {
@@ -118,6 +131,9 @@ func countConnections(open prometheus.Gauge) func(net.Conn, http.ConnState) {
 // announce tells the person at the terminal where to go, and the log where everything is.
 func announce(cfg config.Config, public, private net.Addr, stdout io.Writer, log *slog.Logger) {
 	page := "http://" + reachable(public.String()) + "/"
+	if cfg.TLSCert != "" {
+		page = "https://" + reachable(public.String()) + "/"
+	}
 	if cfg.PublicURL != nil {
 		page = cfg.PublicURL.String() + "/"
 	}

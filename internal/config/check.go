@@ -32,6 +32,12 @@ func (v *values) check(c *Config, table []row) {
 	if sameListener(c.Listen, c.PrivateListen) {
 		v.fault("private-listen", "%s and %s (--listen) cannot both be listened on", c.PrivateListen, c.Listen)
 	}
+	if c.TLSCert != "" && c.TLSKey == "" {
+		v.fault("tls-cert", "needs --tls-key beside it")
+	}
+	if c.TLSKey != "" && c.TLSCert == "" {
+		v.fault("tls-key", "needs --tls-cert beside it")
+	}
 	if len(c.CORSOrigins) == 0 {
 		v.fault("cors-origin", "needs an origin, or * for any")
 	}

@@ -17,6 +17,8 @@ func TestWhatDoesNotGoTogether(t *testing.T) {
 	}{
 		{"same listener", []string{"--listen=a:81", "--private-listen=a:081"}, "", []string{"--private-listen: a:081 and a:81 (--listen)"}},
 		{"every host", []string{"--listen=:8081"}, "", []string{"cannot both"}},
+		{"certificate without key", []string{"--tls-cert=a"}, "", []string{"--tls-cert: needs --tls-key"}},
+		{"key without certificate", []string{"--tls-key=a"}, "", []string{"--tls-key: needs --tls-cert"}},
 		{"any and one origin", []string{"--cors-origin=*,http://a"}, "", []string{"name no other"}},
 		{"no origin", nil, "cors-origin: []", []string{"sluice.yaml:1: cors-origin: needs an origin"}},
 		{"same path", nil, row("path: /files/"), []string{`:2: profile "new": path "/files/" is also that of profile "file"`}},

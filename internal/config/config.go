@@ -37,6 +37,7 @@ type Config struct {
 	Repair          bool             // FSCK mends
 	Listen          string           // host:port of the public listener; port 0 takes a free one
 	PrivateListen   string           // host:port of the private listener; may be other than loopback, and may be ":port"
+	TLSCert, TLSKey string           // files in PEM, both or neither; the public listener speaks TLS with them
 	PublicURL       *url.URL         // under which clients reach the server, no slash at the end; nil if not given
 	Data            string           // the data directory, as it was given
 	Durability      string           // "always" or "none"

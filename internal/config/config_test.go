@@ -62,7 +62,7 @@ func TestNoArgumentAtAllIsEnough(t *testing.T) {
 	c := mustParse(t, nil, nil, "")
 	data, _ := filepath.Abs("data")
 	got := fmt.Sprintf("%+v", c)
-	want := fmt.Sprintf("{Command:serve DryRun:false Repair:false Listen:127.0.0.1:8080 PrivateListen:127.0.0.1:8081 PublicURL:<nil> Data:./data "+
+	want := fmt.Sprintf("{Command:serve DryRun:false Repair:false Listen:127.0.0.1:8080 PrivateListen:127.0.0.1:8081 TLSCert: TLSKey: PublicURL:<nil> Data:./data "+
 		"Durability:always CORSOrigins:[*] Profiles:%+v Reserve:1073741824 SweepInterval:10m0s MaxConnections:10000 MaxUploads:2000 "+
 		"ImageMemory:1073741824 IdleTimeout:1m0s ShutdownTimeout:10s LogFormat:text LogLevel:INFO}", builtIn(data))
 	if got != want {
@@ -88,6 +88,8 @@ var settings = []struct {
 }{
 	{"listen", ":1", ":2", ":3", [3]string{":1", ":2", ":3"}, func(c Config) any { return c.Listen }},
 	{"private-listen", "a:1", "b:2", "c:3", [3]string{"a:1", "b:2", "c:3"}, func(c Config) any { return c.PrivateListen }},
+	{"tls-cert", "a", "b", "c", [3]string{"a", "b", "c"}, func(c Config) any { return c.TLSCert }},
+	{"tls-key", "a", "b", "c", [3]string{"a", "b", "c"}, func(c Config) any { return c.TLSKey }},
 	{"public-url", "http://A/", "https://b/x/", "http://c:80", [3]string{"http://a", "https://b/x", "http://c:80"}, func(c Config) any { return c.PublicURL }},
 	{"data", "a", "b", "c", [3]string{"a", "b", "c"}, func(c Config) any { return c.Data }},
 	{"durability", "none", "always", "none", [3]string{"none", "always", "none"}, func(c Config) any { return c.Durability }},
@@ -103,15 +105,18 @@ var settings = []struct {
 	{"log-level", "debug", "warn", "error", [3]string{"DEBUG", "WARN", "ERROR"}, func(c Config) any { return c.LogLevel }},
 }
 
+// beside is what a setting makes no sense without.
+var beside = map[string][]string{"tls-cert": {"--tls-key=k"}, "tls-key": {"--tls-cert=c"}}
+
 func TestFlagBeatsEnvironmentBeatsFile(t *testing.T) {
 	for _, s := range settings {
 		t.Run(s.name, func(t *testing.T) {
 			env := map[string]string{"SLUICE_" + strings.ToUpper(strings.ReplaceAll(s.name, "-", "_")): s.env}
 			yaml := s.name + ": " + s.file
 			for i, c := range []Config{
-				mustParse(t, nil, nil, yaml),
-				mustParse(t, nil, env, yaml),
-				mustParse(t, []string{"--" + s.name + "=" + s.flag}, env, yaml),
+				mustParse(t, beside[s.name], nil, yaml),
+				mustParse(t, beside[s.name], env, yaml),
+				mustParse(t, append([]string{"--" + s.name + "=" + s.flag}, beside[s.name]...), env, yaml),
 			} {
 				if got := fmt.Sprint(s.got(c)); got != s.wants[i] {
 					t.Errorf("source %d: got %s, want %s", i, got, s.wants[i])

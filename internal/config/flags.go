@@ -24,6 +24,8 @@ type flags struct {
 
 	Listen        string   `group:"Network" placeholder:"ADDR" default:"127.0.0.1:8080" help:"Where clients come in. Port 0 takes a free port."`
 	PrivateListen string   `group:"Network" placeholder:"ADDR" default:"127.0.0.1:8081" help:"Metrics, health, profiling and administration: keep it private."`
+	TLSCert       string   `name:"tls-cert" group:"Network" placeholder:"FILE" help:"Certificate in PEM: clients come in over TLS. Read again when renewed."`
+	TLSKey        string   `name:"tls-key" group:"Network" placeholder:"FILE" help:"Private key of --tls-cert in PEM."`
 	PublicURL     string   `name:"public-url" group:"Network" placeholder:"URL" help:"The address that clients see if a proxy stands in front. May hold a path."`
 	CORSOrigin    []string `name:"cors-origin" group:"Network" placeholder:"ORIGIN" default:"*" help:"Origins whose web pages may upload, by comma or repeated. * is any."`
 

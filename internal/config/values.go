@@ -40,6 +40,7 @@ func (v *values) build(c *Config, f *flags) {
 func (v *values) fill(c *Config, f *flags) {
 	c.Listen = read(v, "listen", f.Listen, parseAddress)
 	c.PrivateListen = read(v, "private-listen", f.PrivateListen, parseAddress)
+	c.TLSCert, c.TLSKey = f.TLSCert, f.TLSKey
 	c.PublicURL = read(v, "public-url", f.PublicURL, parsePublicURL)
 	for _, raw := range f.CORSOrigin {
 		c.CORSOrigins = append(c.CORSOrigins, read(v, "cors-origin", raw, parseOrigin))

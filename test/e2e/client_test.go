@@ -34,7 +34,7 @@ func (r reply) problem() (p struct{ Code, Detail string }) {
 // out in chunks.
 func (s *server) request(t *testing.T, method, path string, body io.Reader, length int64, header ...string) *http.Request {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, "http://"+s.public+path, body)
+	req, err := http.NewRequestWithContext(t.Context(), method, s.scheme+"://"+s.public+path, body)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,7 @@ const patience = 30 * time.Second
 
 // server is a running Sluice. After kill or stop, run starts it again on the same addresses and data.
 type server struct {
+	scheme  string // of the public listener
 	data    string
 	flags   []string
 	through []string // a command that is given the program and its arguments, and becomes it
@@ -46,7 +47,7 @@ func start(t *testing.T, flags ...string) *server {
 // newServer prepares a server that is not run yet.
 func newServer(t *testing.T, data string, flags ...string) *server {
 	transport := &http.Transport{DisableCompression: true}
-	s := &server{data: data, flags: flags, public: "127.0.0.1:0", private: "127.0.0.1:0"}
+	s := &server{scheme: "http", data: data, flags: flags, public: "127.0.0.1:0", private: "127.0.0.1:0"}
 	s.http = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
@@ -92,7 +93,7 @@ func cleanEnv() (env []string) {
 	return env
 }
 
-var address = regexp.MustCompile(`http://(127\.0\.0\.1:\d+)/`)
+var address = regexp.MustCompile(`https?://(127\.0\.0\.1:\d+)/`)
 
 // follow reads what the program prints until it ends.
 func (s *server) follow(cmd *exec.Cmd, stdout io.Reader, addresses chan<- string, ended chan<- struct{}) {
