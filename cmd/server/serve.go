@@ -15,6 +15,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sluice/internal/config"
+	"sluice/internal/handlers"
+	"sluice/internal/splice"
 )
 
 const (
@@ -50,9 +52,14 @@ func serve(ctx context.Context, cfg config.Config, stdout, stderr io.Writer) err
 		a.sweeper.Start(recovered, cfg.SweepInterval)
 	}
 	servers := []*http.Server{newServer(a.handlers.Public, cfg, log), newServer(a.handlers.Private, cfg, log)}
+	servers[0].ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
+		return handlers.WithConn(ctx, conn.(*limitedConn).Conn)
+	}
 	servers[0].ConnState = countConnections(a.open)
 	failed := make(chan error, len(servers))
-	go func() { failed <- servers[0].Serve(newLimit(public.(*net.TCPListener), cfg.MaxConnections)) }()
+	go func() {
+		failed <- servers[0].Serve(newLimit(public.(*net.TCPListener), cfg.MaxConnections, splice.NewPipes(maxPipes(cfg.Splice))))
+	}()
 	go func() { failed <- servers[1].Serve(private) }()
 	announce(cfg, public.Addr(), private.Addr(), stdout, log)
 
@@ -67,6 +74,17 @@ func serve(ctx context.Context, cfg config.Config, stdout, stderr io.Writer) err
 	err = errors.Join(err, a.close())
 	log.Info("stopped")
 	return err
+}
+
+// pipes is how many connections may be spliced at once, with a pipe of 1 MiB each; others copy. A user who is not root may
+// have 64 of those, and needs pipes for other things.
+const pipes = 48
+
+func maxPipes(splice bool) int {
+	if splice {
+		return pipes
+	}
+	return 0
 }
 
 // baseMemory is what the server needs beside the pictures in the making: buffers for fast connections (64 MiB), slow ones

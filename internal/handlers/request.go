@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -36,6 +37,14 @@ type request struct {
 	cause error  // why the body must not be read further; set once
 	wake  func() // ends what else the request waits for; nil if nothing
 	over  bool   // the handler has returned: the connection is the next request's
+}
+
+type connKey struct{}
+
+// WithConn returns a context for the requests of conn, which says what the store may use below their bodies. It is for
+// [http.Server.ConnContext].
+func WithConn(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, conn)
 }
 
 type requestKey struct{}
