@@ -3,6 +3,8 @@ package main
 import (
 	"net"
 	"sync"
+
+	"sluice/internal/splice"
 )
 
 // limit is a TCP listener that lets at most a number of connections be open at once; more wait in the kernel's queue, where
@@ -10,13 +12,14 @@ import (
 // socket by sendfile.
 type limit struct {
 	*net.TCPListener
+	pipes  *splice.Pipes
 	open   chan struct{} // a token for each open connection
 	closed chan struct{} // by Close
 	once   sync.Once
 }
 
-func newLimit(l *net.TCPListener, n int) *limit {
-	return &limit{TCPListener: l, open: make(chan struct{}, n), closed: make(chan struct{})}
+func newLimit(l *net.TCPListener, n int, pipes *splice.Pipes) *limit {
+	return &limit{TCPListener: l, pipes: pipes, open: make(chan struct{}, n), closed: make(chan struct{})}
 }
 
 // Accept waits for a connection, and before that until there may be one more.
@@ -31,7 +34,7 @@ func (l *limit) Accept() (net.Conn, error) {
 		<-l.open
 		return nil, err
 	}
-	return &limitedConn{TCPConn: conn, release: sync.OnceFunc(func() { <-l.open })}, nil
+	return &limitedConn{Conn: splice.NewConn(conn, l.pipes), release: sync.OnceFunc(func() { <-l.open })}, nil
 }
 
 // Close ends the listener, and an Accept that waits.
@@ -42,11 +45,11 @@ func (l *limit) Close() error {
 
 // limitedConn gives its place back when it is closed.
 type limitedConn struct {
-	*net.TCPConn
+	*splice.Conn
 	release func()
 }
 
 func (c *limitedConn) Close() error {
 	defer c.release()
-	return c.TCPConn.Close()
+	return c.Conn.Close()
 }

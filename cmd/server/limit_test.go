@@ -4,6 +4,8 @@ import (
 	"io"
 	"net"
 	"testing"
+
+	"sluice/internal/splice"
 )
 
 // listen returns a limit for n connections.
@@ -13,7 +15,7 @@ func listen(t *testing.T, n int) *limit {
 	if err != nil {
 		t.Fatal(err)
 	}
-	limited := newLimit(l.(*net.TCPListener), n)
+	limited := newLimit(l.(*net.TCPListener), n, splice.NewPipes(0))
 	t.Cleanup(func() { limited.Close() })
 	return limited
 }

@@ -15,6 +15,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sluice/internal/config"
+	"sluice/internal/handlers"
+	"sluice/internal/splice"
 )
 
 const (
@@ -56,8 +58,16 @@ func serve(ctx context.Context, cfg config.Config, stdout, stderr io.Writer) err
 	}
 	servers := []*http.Server{newServer(a.handlers.Public, cfg, log), newServer(a.handlers.Private, cfg, log)}
 	servers[0].ConnState, servers[0].HTTP2, servers[0].TLSConfig = countConnections(a.open), http2Windows(), encryption
+	if encryption == nil {
+		servers[0].ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
+			return handlers.WithConn(ctx, conn.(*limitedConn).Conn)
+		}
+	}
 	failed := make(chan error, len(servers))
-	go func() { failed <- servePublic(servers[0], newLimit(public.(*net.TCPListener), cfg.MaxConnections)) }()
+	go func() {
+		listener := newLimit(public.(*net.TCPListener), cfg.MaxConnections, splice.NewPipes(maxPipes(cfg.Splice)))
+		failed <- servePublic(servers[0], listener)
+	}()
 	go func() { failed <- servers[1].Serve(private) }()
 	announce(cfg, public.Addr(), private.Addr(), stdout, log)
 
@@ -72,6 +82,17 @@ func serve(ctx context.Context, cfg config.Config, stdout, stderr io.Writer) err
 	err = errors.Join(err, a.close())
 	log.Info("stopped")
 	return err
+}
+
+// pipes is how many connections may be spliced at once, with a pipe of 1 MiB each; others copy. A user who is not root may
+// have 64 of those, and needs pipes for other things.
+const pipes = 48
+
+func maxPipes(splice bool) int {
+	if splice {
+		return pipes
+	}
+	return 0
 }
 
 // baseMemory is what the server needs beside the pictures in the making: buffers for fast connections (64 MiB), slow ones

@@ -45,6 +45,7 @@ type Config struct {
 	Profiles        []upload.Profile // checked, at least one, Dir absolute; built-in rows first
 	Reserve         int64            // bytes of disk kept free, 0 or more
 	SweepInterval   time.Duration    // 0 is never
+	Splice          bool             // bytes go from socket to file inside the kernel where they can
 	MaxConnections  int              // of the public listener at once
 	MaxUploads      int              // requests that carry upload bytes, at once
 	ImageMemory     int64            // bytes for the whole lane together, at least [WholeJobBytes] of every row in it

@@ -63,7 +63,7 @@ func TestNoArgumentAtAllIsEnough(t *testing.T) {
 	data, _ := filepath.Abs("data")
 	got := fmt.Sprintf("%+v", c)
 	want := fmt.Sprintf("{Command:serve DryRun:false Repair:false Listen:127.0.0.1:8080 PrivateListen:127.0.0.1:8081 TLSCert: TLSKey: PublicURL:<nil> Data:./data "+
-		"Durability:always CORSOrigins:[*] Profiles:%+v Reserve:1073741824 SweepInterval:10m0s MaxConnections:10000 MaxUploads:2000 "+
+		"Durability:always CORSOrigins:[*] Profiles:%+v Reserve:1073741824 SweepInterval:10m0s Splice:true MaxConnections:10000 MaxUploads:2000 "+
 		"ImageMemory:1073741824 IdleTimeout:1m0s ShutdownTimeout:10s LogFormat:text LogLevel:INFO}", builtIn(data))
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
@@ -96,6 +96,7 @@ var settings = []struct {
 	{"cors-origin", "[http://a, https://B:443]", "http://c,http://d:1", "app://e", [3]string{"[http://a https://b]", "[http://c http://d:1]", "[app://e]"}, func(c Config) any { return c.CORSOrigins }},
 	{"reserve", "0", "2KiB", "3kB", [3]string{"0", "2048", "3000"}, func(c Config) any { return c.Reserve }},
 	{"sweep-interval", "0", "2m", "1d", [3]string{"0s", "2m0s", "24h0m0s"}, func(c Config) any { return c.SweepInterval }},
+	{"splice", "false", "true", "false", [3]string{"false", "true", "false"}, func(c Config) any { return c.Splice }},
 	{"max-connections", "1", "2", "3", [3]string{"1", "2", "3"}, func(c Config) any { return c.MaxConnections }},
 	{"max-uploads", "1", "2", "3_000", [3]string{"1", "2", "3000"}, func(c Config) any { return c.MaxUploads }},
 	{"image-memory", "2GiB", "3 GiB", "4gib", [3]string{"2147483648", "3221225472", "4294967296"}, func(c Config) any { return c.ImageMemory }},

@@ -35,6 +35,8 @@ type flags struct {
 
 	SweepInterval string `group:"Storage" placeholder:"TIME" default:"10m" help:"How often what has expired is removed; 0 is never."`
 
+	Splice string `group:"Storage" placeholder:"true|false" default:"true" help:"Let the kernel move bytes from fast connections to the disk, where it can."`
+
 	MaxConnections  string `group:"Limits" placeholder:"N" default:"10000" help:"Public connections at once."`
 	MaxUploads      string `group:"Limits" placeholder:"N" default:"2000" help:"Requests that carry upload bytes, at once."`
 	ImageMemory     string `group:"Limits" placeholder:"SIZE" default:"1GiB" help:"Memory for all pictures in the making, together."`

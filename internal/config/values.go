@@ -49,6 +49,7 @@ func (v *values) fill(c *Config, f *flags) {
 	c.Durability = read(v, "durability", f.Durability, oneOf("always", "none"))
 	c.Reserve = read(v, "reserve", f.Reserve, parseSize)
 	c.SweepInterval = read(v, "sweep-interval", f.SweepInterval, parseDuration)
+	c.Splice = read(v, "splice", f.Splice, parseBool)
 	c.MaxConnections = read(v, "max-connections", f.MaxConnections, parseLimit)
 	c.MaxUploads = read(v, "max-uploads", f.MaxUploads, parseLimit)
 	c.ImageMemory = read(v, "image-memory", f.ImageMemory, positive(parseSize))

@@ -18,6 +18,15 @@ type guarded struct {
 	n   int64 // bytes handed on
 }
 
+// Below is the connection that the body comes from, for the store alone to know what it can do; nil if the body's bytes are
+// looked at on their way, or are not simply what the connection brings next.
+func (g *guarded) Below() any {
+	if g.req.checksum != nil || g.req.body.length <= 0 || g.req.outer.ProtoMajor != 1 || g.req.outer.TLS != nil {
+		return nil
+	}
+	return g.req.outer.Context().Value(connKey{})
+}
+
 func (g *guarded) Read(p []byte) (int, error) {
 	if err := g.req.interrupted(); err != nil {
 		return 0, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -35,8 +36,17 @@ type request struct {
 
 	mu    sync.Mutex
 	cause error  // why the body must not be read further; set once
+	cut   bool   // the connection's deadline was moved for that
 	wake  func() // ends what else the request waits for; nil if nothing
 	over  bool   // the handler has returned: the connection is the next request's
+}
+
+type connKey struct{}
+
+// WithConn returns a context for the requests of conn, which says what the store may use below their bodies. It is for
+// [http.Server.ConnContext].
+func WithConn(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, conn)
 }
 
 type requestKey struct{}
@@ -62,6 +72,7 @@ func (r *request) interrupt(cause error) {
 	if r.body.ended.Load() {
 		return // nothing is read any more, and a deadline would hit the connection's next request
 	}
+	r.cut = true
 	// The error is that of a connection that cannot have deadlines: then the next read notices the cause.
 	_ = http.NewResponseController(r.w.ResponseWriter).SetReadDeadline(time.Now())
 }
@@ -82,12 +93,19 @@ func (r *request) wakeBy(wake func()) {
 	}
 }
 
-// finished ends the time in which the request can be interrupted, and returns why it was, or nil.
-func (r *request) finished() error {
+// finished ends the time in which the request can be interrupted, and tells whether the connection is spoiled by it.
+func (r *request) finished() (spoiled bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.over = true
-	return r.cause
+	return r.cut
+}
+
+// spoiled tells whether the connection's deadline was moved.
+func (r *request) spoiled() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.cut
 }
 
 // tap is the request's body as it comes from the network. tusd hides errors of the body from the store and cuts off what

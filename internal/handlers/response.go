@@ -94,7 +94,7 @@ const maxLinger = 64 << 20
 func (w *response) leaveBody(h http.Header) {
 	body := w.req.body
 	switch {
-	case w.req.interrupted() != nil: // the connection's deadline may have been moved, see [request.interrupt]
+	case w.req.spoiled(): // the connection's deadline may have been moved, see [request.interrupt]
 		h.Set("Connection", "close")
 		w.linger = body.unread()
 	case !body.unread():
@@ -116,7 +116,7 @@ func (w *response) end() {
 		abort()
 	}
 	rc := http.NewResponseController(w.ResponseWriter)
-	if w.req.finished() != nil && w.Header().Get("Connection") != "close" { // interrupted after the header went out
+	if w.req.finished() && w.Header().Get("Connection") != "close" { // interrupted after the header went out
 		_ = rc.Flush()
 		abort()
 	}

@@ -7,63 +7,65 @@ import (
 )
 
 const (
-	// smallBuffer is what every connection has: enough for a slow one, and a thousand of them cost 32 MiB.
+	// firstBuffer is what every connection begins with, and what a slow one keeps: a thousand of them cost 8 MiB.
+	firstBuffer = 8 << 10
+	// smallBuffer is for a small upload, and for a fast connection when there is no large one left.
 	smallBuffer = 32 << 10
-	// largeBuffer is for a connection that outruns the small one: what counts for ext4 is the size of a write.
+	// largeBuffer is for a connection that outruns its buffer: what counts for ext4 is the size of a write.
 	largeBuffer = 1 << 20
 	// maxLargeBuffers bounds the memory for fast connections at 64 MiB; the others go on with a small buffer.
 	maxLargeBuffers = 64
 	// fillWithin is how long bytes may wait in a large buffer for more to be written with. A connection that does not fill
-	// it in this time is slow: it gets a small one back, from which every read is written at once.
+	// it in this time is slow: it gets a first one back, from which every read is written at once.
 	fillWithin = 100 * time.Millisecond
 )
 
 // buffers are the memory that uploads pass through.
 type buffers struct {
-	small, large sync.Pool     // of *[]byte
-	largeLeft    chan struct{} // a token for each large buffer in use
+	first, small, large sync.Pool     // of *[]byte
+	largeLeft           chan struct{} // a token for each large buffer in use
 }
 
 func newBuffers() *buffers {
 	of := func(size int) sync.Pool {
 		return sync.Pool{New: func() any { buf := make([]byte, size); return &buf }}
 	}
-	return &buffers{small: of(smallBuffer), large: of(largeBuffer), largeLeft: make(chan struct{}, maxLargeBuffers)}
+	return &buffers{first: of(firstBuffer), small: of(smallBuffer), large: of(largeBuffer), largeLeft: make(chan struct{}, maxLargeBuffers)}
 }
 
-// get returns a small buffer.
-func (b *buffers) get() *[]byte { return b.small.Get().(*[]byte) }
+// get returns a buffer for a connection that is to send so many bytes more, if that is known.
+func (b *buffers) get(left int64) *[]byte {
+	if 0 < left && left <= smallBuffer {
+		return b.small.Get().(*[]byte)
+	}
+	return b.first.Get().(*[]byte)
+}
 
-// grow exchanges a small buffer for a large one if there is one left.
+// grow exchanges a buffer for a large one; if there is none left for a small one.
 func (b *buffers) grow(buf *[]byte) *[]byte {
 	if len(*buf) == largeBuffer {
 		return buf
 	}
 	select {
 	case b.largeLeft <- struct{}{}:
-		b.small.Put(buf)
+		b.put(buf)
 		return b.large.Get().(*[]byte)
 	default:
-		return buf
+		b.put(buf)
+		return b.small.Get().(*[]byte)
 	}
-}
-
-// shrink exchanges a large buffer for a small one.
-func (b *buffers) shrink(buf *[]byte) *[]byte {
-	if len(*buf) == smallBuffer {
-		return buf
-	}
-	b.put(buf)
-	return b.get()
 }
 
 func (b *buffers) put(buf *[]byte) {
-	if len(*buf) == largeBuffer {
+	switch len(*buf) {
+	case firstBuffer:
+		b.first.Put(buf)
+	case smallBuffer:
+		b.small.Put(buf)
+	default:
 		b.large.Put(buf)
 		<-b.largeLeft
-		return
 	}
-	b.small.Put(buf)
 }
 
 // What a connection does with the buffer that it was given.

@@ -162,24 +162,32 @@ func same(a, b *int64) bool { return a == nil && b == nil || a != nil && b != ni
 // copy moves src into the file until src ends. It writes whole blocks, see tail.go: the rest of what was read waits in the
 // buffer for more, but not for long.
 func (c *chunk) copy(src io.Reader) error {
-	pool := c.f.buffers
-	buf := pool.get()
-	defer func() { pool.put(buf) }()
-	rest := 0 // bytes that wait at the beginning of buf
+	way := c.way(src)
+	defer way.end()
+	rest := 0 // bytes that wait at the beginning of the buffer
 	for {
 		if err := c.judge(); err != nil {
 			return err
 		}
-		room := c.room(len(*buf))
+		room := c.room(way.room(c.pos, rest))
 		if room == 0 {
 			return expectEnd(src)
 		}
-		stop := c.flushSoon((*buf)[:rest])
-		n, speed, srcErr := fill(src, (*buf)[rest:room])
-		data := (*buf)[:rest+n]
-		if flushed, err := stop(); err != nil {
+		if err := c.clear(way); err != nil {
 			return err
-		} else if flushed {
+		}
+		buf, pos := *way.buf, c.pos
+		stop := c.flushSoon(buf[:rest])
+		n, moved, speed, srcErr := way.fill(src, pos, rest, room)
+		flushed, err := stop()
+		if err == nil {
+			err = c.moved(moved, srcErr)
+		}
+		if err != nil {
+			return err
+		}
+		data := buf[moved : rest+n]
+		if flushed {
 			data = data[rest:]
 		}
 		if err := c.judgeFirst(data, srcErr); err != nil {
@@ -192,7 +200,7 @@ func (c *chunk) copy(src io.Reader) error {
 		if err := c.write(data[:whole]); err != nil {
 			return err
 		}
-		rest = copy(*buf, data[whole:])
+		rest = copy(buf, data[whole:])
 		switch {
 		case srcErr == io.EOF:
 			return c.judge()
@@ -200,11 +208,10 @@ func (c *chunk) copy(src io.Reader) error {
 			return srcErr // nobody judges bytes that are taken back
 		case srcErr != nil:
 			return errors.Join(srcErr, c.judge())
-		case rest > 0:
-		case speed == fast && room == len(*buf):
-			buf = pool.grow(buf)
 		case speed == slow:
-			buf = pool.shrink(buf)
+			way.narrow(rest)
+		case rest == 0 && speed == fast && room == len(buf):
+			way.widen()
 		}
 	}
 }
@@ -240,6 +247,8 @@ func (c *chunk) room(n int) int {
 	left := int64(n)
 	if c.length != upload.Deferred {
 		left = min(left, c.length-c.pos)
+	} else if c.f.maxBytes > 0 {
+		left = min(left, c.f.maxBytes-c.pos)
 	}
 	if !c.judged && 0 < c.pos && c.pos < upload.HeadBytes {
 		left = min(left, upload.HeadBytes-c.pos)
@@ -302,10 +311,15 @@ func (c *chunk) syncSeam() error {
 // writePiece is write for bytes that need no care. What a full disk still took counts.
 func (c *chunk) writePiece(p []byte) error {
 	n, err := c.file.WriteAt(p, c.pos)
-	c.pos += int64(n)
 	if n > 0 {
 		c.zero = p[n-1] == 0
 	}
+	return c.wrote(n, err)
+}
+
+// wrote is told of n bytes at pos, and of the error that more of them met.
+func (c *chunk) wrote(n int, err error) error {
+	c.pos += int64(n)
 	c.e.active.Store(time.Now().UnixNano())
 	c.f.owe(c.e.id, due(c.length, c.pos))
 	c.f.metrics.received.WithLabelValues(c.f.profile).Add(float64(n))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"sluice/internal/durable"
 	"sluice/internal/upload"
@@ -263,8 +264,19 @@ func (f *File) retireParts(ctx context.Context, final upload.Record) {
 	}
 }
 
+// lockAtRest takes the lock of a part that is complete. Its last request may not have let go yet: it is about to, and to
+// interrupt it would take its connection away from under the client's next one.
+func (f *File) lockAtRest(ctx context.Context, part upload.ID) (unlock func(), err error) {
+	soon, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	if unlock, err = f.LockPatiently(soon, part, func() {}); err == nil {
+		return unlock, nil
+	}
+	return f.Lock(ctx, part, func() {})
+}
+
 func (f *File) retire(ctx context.Context, part, final upload.ID) error {
-	unlock, err := f.Lock(ctx, part, func() {}) // its last request may not have let go yet
+	unlock, err := f.lockAtRest(ctx, part)
 	if err != nil {
 		return err
 	}

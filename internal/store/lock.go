@@ -27,6 +27,7 @@ type hold struct {
 
 type waiter struct {
 	interrupt func()
+	patient   bool          // it lets the holder come to its end
 	granted   chan struct{} // closed, with Locks.mu held, when the waiter has become the holder
 }
 
@@ -47,8 +48,17 @@ func NewLocks(waited func(time.Duration)) *Locks {
 //
 // unlock must be called exactly once.
 func (l *Locks) Lock(ctx context.Context, id upload.ID, interrupt func()) (unlock func(), err error) {
+	return l.wait(ctx, id, &waiter{interrupt: interrupt, granted: make(chan struct{})})
+}
+
+// LockPatiently is Lock for somebody who has nobody interrupted.
+func (l *Locks) LockPatiently(ctx context.Context, id upload.ID, interrupt func()) (unlock func(), err error) {
+	return l.wait(ctx, id, &waiter{interrupt: interrupt, patient: true, granted: make(chan struct{})})
+}
+
+func (l *Locks) wait(ctx context.Context, id upload.ID, w *waiter) (unlock func(), err error) {
 	began := time.Now()
-	if w := l.enter(id, interrupt); w != nil {
+	if !l.enter(id, w) {
 		select {
 		case <-w.granted:
 		case <-ctx.Done():
@@ -74,19 +84,20 @@ func (l *Locks) TryLock(id upload.ID) (unlock func(), ok bool) {
 	return func() { l.unlock(id) }, true
 }
 
-// enter makes the caller the holder, or returns its place in the queue.
-func (l *Locks) enter(id upload.ID, interrupt func()) *waiter {
+// enter makes w the holder and tells so, or puts it into the queue.
+func (l *Locks) enter(id upload.ID, w *waiter) (holds bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	h := l.held[id]
 	if h == nil {
-		l.held[id] = &hold{interrupt: interrupt}
-		return nil
+		l.held[id] = &hold{interrupt: w.interrupt}
+		return true
 	}
-	w := &waiter{interrupt: interrupt, granted: make(chan struct{})}
 	h.waiters = append(h.waiters, w)
-	h.interrupt()
-	return w
+	if !w.patient {
+		h.interrupt()
+	}
+	return false
 }
 
 // abandon takes w out of the queue and tells whether it was still in it.
@@ -122,7 +133,7 @@ func (l *Locks) handOn(id upload.ID) {
 	h.waiters = h.waiters[1:]
 	h.interrupt = next.interrupt
 	close(next.granted)
-	if len(h.waiters) > 0 {
+	if slices.ContainsFunc(h.waiters, func(w *waiter) bool { return !w.patient }) {
 		next.interrupt()
 	}
 }

@@ -287,3 +287,38 @@ func TestManyNeverHoldOneLockTogether(t *testing.T) {
 		t.Errorf("%d locks are kept, want 0", len(l.held))
 	}
 }
+
+func TestAPatientWaiterInterruptsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := NewLocks(nil)
+		interrupted := 0
+		unlock, err := l.Lock(t.Context(), "x", func() { interrupted++ })
+		if err != nil {
+			t.Fatal(err)
+		}
+		order := make(chan string, 2)
+		go func() {
+			unlock, _ := l.LockPatiently(t.Context(), "x", func() { interrupted += 10 })
+			order <- "patient"
+			unlock()
+		}()
+		synctest.Wait()
+		if interrupted != 0 {
+			t.Error("the holder was interrupted")
+		}
+		go func() {
+			unlock, _ := l.Lock(t.Context(), "x", func() {})
+			order <- "other"
+			unlock()
+		}()
+		synctest.Wait()
+		if interrupted != 1 {
+			t.Errorf("got %d interrupts, want that of the other", interrupted)
+		}
+		unlock()
+		synctest.Wait()
+		if first, second := <-order, <-order; first != "patient" || second != "other" || interrupted != 11 {
+			t.Errorf("got %s, %s, %d", first, second, interrupted)
+		}
+	})
+}

@@ -58,7 +58,7 @@ func (s *server) behind(t *testing.T, toxics ...toxic) *network {
 		t.Fatal(err)
 	}
 	transport := &http.Transport{DisableCompression: true}
-	n.server = &server{public: n.proxy.Listen, private: s.private, http: &http.Client{Transport: transport}}
+	n.server = &server{scheme: "http", public: n.proxy.Listen, private: s.private, http: &http.Client{Transport: transport}}
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
 		n.proxy.Stop()
