@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -128,5 +129,38 @@ func TestAFileThatSomebodyElseChangedIsMeasuredAgain(t *testing.T) {
 			}
 			r.resumes(whole)
 		})
+	}
+}
+
+// A rename over a file has ext4 write to the disk at once, which costs more than all the rest of a small upload.
+func TestARecordIsOverwrittenInPlaceWhereNothingNeedsToSurviveAPowerCut(t *testing.T) {
+	for _, isDurable := range []bool{true, false} {
+		dir := t.TempDir()
+		f := openFile(t, dir, store.Options{Flat: true, Durable: isDurable})
+		info := filepath.Join(dir, string(victim)+".info")
+		must := func(err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		must(f.Create(upload.Record{ID: victim, Length: 5, Metadata: "filename aGVsbG8="}))
+		before, err := os.Stat(info)
+		must(err)
+		_, err = f.WriteChunk(victim, 0, strings.NewReader("hello"), upload.Check{})
+		must(err)
+		_, err = f.Complete(victim)
+		must(err)
+		after, err := os.Stat(info)
+		must(err)
+		if os.SameFile(before, after) == isDurable {
+			t.Errorf("durable %t: it is the same file: %t", isDurable, !isDurable)
+		}
+		raw, err := os.ReadFile(info)
+		must(err)
+		if !json.Valid(raw) || !strings.Contains(string(raw), `"received"`) || !isDurable && before.Size() != after.Size() {
+			t.Errorf("durable %t: the record is %q", isDurable, raw)
+		}
+		must(f.Close())
 	}
 }

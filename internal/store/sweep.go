@@ -107,7 +107,7 @@ type onDisk struct {
 }
 
 func (s *sweep) read(id upload.ID) (u onDisk, err error) {
-	raw, err := s.f.fs.ReadFile(s.f.name(id, infoSuffix))
+	raw, err := s.f.readRecord(id)
 	if err == nil {
 		u.rec, err = decodeRecord(id, raw)
 	}
@@ -126,6 +126,14 @@ func (s *sweep) read(id upload.ID) (u onDisk, err error) {
 		u.bytes += v.Bytes
 	}
 	return u, nil
+}
+
+// readRecord reads the record of id while nobody overwrites it.
+func (f *File) readRecord(id upload.ID) ([]byte, error) {
+	e := f.pin(id)
+	e.mu.Lock()
+	defer f.unlockEntry(e)
+	return f.fs.ReadFile(f.name(id, infoSuffix))
 }
 
 func (s *sweep) cause(u onDisk) upload.Cause {

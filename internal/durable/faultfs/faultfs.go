@@ -209,11 +209,20 @@ func (f *File) WriteAt(p []byte, off int64) (int, error) {
 		return f.under.WriteAt(p, off)
 	case how == Killed:
 		return 0, err
-	case how != Unsaid:
+	case how != Unsaid && !f.overPage(p, off):
 		p = p[:len(p)/2]
 	}
 	n, writeErr := f.under.WriteAt(p, off)
 	return n, errors.Join(err, writeErr)
+}
+
+// overPage tells a write over bytes that are there, within one page: the kernel does it wholly or not at all, whatever becomes
+// of the process.
+func (f *File) overPage(p []byte, off int64) bool {
+	const page = 4096
+	info, err := f.under.Stat()
+	end := off + int64(len(p))
+	return err == nil && end <= info.Size() && off/page == (end-1)/page
 }
 
 // Close closes the file in any case.
