@@ -194,7 +194,7 @@ func (c *chunk) copy(src io.Reader) error {
 			return err
 		}
 		whole := len(data)
-		if srcErr == nil && c.pos+int64(whole) != c.length {
+		if srcErr == nil && c.pos+int64(whole) != c.most() {
 			whole = wholeBlocks(c.pos, whole)
 		}
 		if err := c.write(data[:whole]); err != nil {
@@ -245,15 +245,21 @@ func (c *chunk) flushSoon(rest []byte) (stop func() (flushed bool, err error)) {
 // first bytes of all are judged before they are written.
 func (c *chunk) room(n int) int {
 	left := int64(n)
-	if c.length != upload.Deferred {
-		left = min(left, c.length-c.pos)
-	} else if c.f.maxBytes > 0 {
-		left = min(left, c.f.maxBytes-c.pos)
+	if most := c.most(); most != upload.Deferred {
+		left = min(left, most-c.pos)
 	}
 	if !c.judged && 0 < c.pos && c.pos < upload.HeadBytes {
 		left = min(left, upload.HeadBytes-c.pos)
 	}
 	return int(left)
+}
+
+// most is how long the upload can become, or Deferred if there is no limit.
+func (c *chunk) most() int64 {
+	if c.length == upload.Deferred && c.f.maxBytes > 0 {
+		return c.f.maxBytes
+	}
+	return c.length
 }
 
 // expectEnd reads src to its end, where trailers and the verdict on its length are; there must be no more bytes.

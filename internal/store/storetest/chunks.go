@@ -224,6 +224,18 @@ var judgeTests = []test{
 		b.writeFails(id, 0, iotest.DataErrReader(broken(noise(4096, 1), upload.ErrTooLarge)), 0, upload.ErrTooLarge)
 		j.saw(b)
 	}},
+	{"is asked about an upload of no known length that grows to the limit", func(b *bench) {
+		j := &spy{}
+		b.open(Setup{Judge: j.judge, MaxBytes: 5000})
+		data := noise(5001, 1)
+		id := b.create(upload.Deferred)
+		b.write(id, 0, data[:5000])
+		b.writeFails(id, 5000, bytes.NewReader(data[5000:]), 0, upload.ErrTooLarge)
+		b.at(id, upload.Receiving, 5000)
+		other := b.create(upload.Deferred)
+		b.writeFails(other, 0, bytes.NewReader(data), 0, upload.ErrTooLarge)
+		b.at(other, upload.Receiving, 0)
+	}},
 	{"that fails costs no stored bytes and is asked again", func(b *bench) {
 		tries := 0
 		j := &spy{says: func([]byte) (string, error) {
