@@ -24,7 +24,7 @@ import (
 // Store is what the pipeline needs of a profile's store; see store.Store for the contract.
 type Store interface {
 	Open(id upload.ID) (io.ReadSeekCloser, upload.Record, error)
-	Publish(id upload.ID, mediaType string, variants []upload.VariantFile) (upload.Record, error)
+	Publish(id upload.ID, outcome upload.Outcome) (upload.Record, error)
 	Reject(id upload.ID, why *upload.Rejection) (upload.Record, error)
 	Assemble(ctx context.Context, id upload.ID) (upload.Record, error)
 	Due(ctx context.Context, do func(upload.Record) bool) error
@@ -236,13 +236,17 @@ func nothingToDo(err error) bool {
 
 // step is one try: the upload's lane decides, and the verdict is stored.
 func (p *Pipeline) step(lane Lane, rec upload.Record) (upload.Record, error) {
-	var result verdict
+	var result upload.Outcome
 	var err error
 	if rec.Final {
 		rec, err = lane.Store.Assemble(p.ctx, rec.ID)
 	}
-	if err == nil && lane.Profile.Lane == upload.Whole {
+	switch {
+	case err != nil:
+	case lane.Profile.Lane == upload.Whole:
 		result, err = p.whole(p.ctx, lane, rec)
+	default:
+		result, err = p.stream(lane, rec)
 	}
 	var rejection *upload.Rejection
 	switch {
@@ -251,7 +255,7 @@ func (p *Pipeline) step(lane Lane, rec upload.Record) (upload.Record, error) {
 	case err != nil:
 		return rec, err
 	}
-	settled, err := lane.Store.Publish(rec.ID, result.mediaType, result.variants)
+	settled, err := lane.Store.Publish(rec.ID, result)
 	if err == nil && rec.Final {
 		p.joined.Add(1)
 	}
@@ -259,10 +263,4 @@ func (p *Pipeline) step(lane Lane, rec upload.Record) (upload.Record, error) {
 		return settled, nil // judged at the last moment, and stored
 	}
 	return settled, err
-}
-
-// verdict is what publishing needs to know of a file that was taken.
-type verdict struct {
-	mediaType string
-	variants  []upload.VariantFile
 }

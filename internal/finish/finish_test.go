@@ -8,12 +8,14 @@ import (
 	"image/jpeg"
 	"io"
 	"log/slog"
+	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"sluice/internal/store"
@@ -170,11 +172,11 @@ type failing struct {
 	left atomic.Int32
 }
 
-func (f *failing) Publish(id upload.ID, mediaType string, variants []upload.VariantFile) (upload.Record, error) {
+func (f *failing) Publish(id upload.ID, outcome upload.Outcome) (upload.Record, error) {
 	if f.left.Add(-1) >= 0 {
 		return upload.Record{}, errors.New("disk trouble")
 	}
-	return f.Store.Publish(id, mediaType, variants)
+	return f.Store.Publish(id, outcome)
 }
 
 func TestStepThatFailsIsTriedAgainAndThenLeft(t *testing.T) {
@@ -219,6 +221,36 @@ func TestUploadThatIsSettledMeanwhileIsLeftAlone(t *testing.T) {
 	again, err := pl.Whole(t.Context(), rec) // a caller that looked just before the verdict
 	if !errors.Is(err, upload.ErrGone) {
 		t.Errorf("got %s, %v; want %v at once, and no second try", again.State, err, upload.ErrGone)
+	}
+}
+
+func TestHeadersOfAVideoAreInItsRecord(t *testing.T) {
+	slow, fast := false, true
+	p := profile(t, "video")
+	files := openStore(t, p)
+	pl := pipeline(t, p, files, 1<<20)
+	for name, want := range map[string]*upload.Video{
+		"end.mp4":       {Container: "mp4", Duration: 1.6, Width: 96, Height: 64, Codecs: []string{"h264", "aac"}, FastStart: &slow},
+		"faststart.mp4": {Container: "mp4", Duration: 1.6, Width: 96, Height: 64, Codecs: []string{"h264", "aac"}, FastStart: &fast},
+		"live.webm":     {Container: "webm", Width: 96, Height: 64, Codecs: []string{"vp8", "opus"}},
+		"old.avi":       {Container: "avi"},
+		"cut short":     nil,
+	} {
+		content, err := os.ReadFile("../media/testdata/video/" + name)
+		if name == "cut short" {
+			content, err = []byte("\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom"), nil
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec := receive(t, files, string(content))
+		if rec.State != upload.Received {
+			t.Fatalf("%s: got %s, want received: its headers are to be looked at", name, rec.State)
+		}
+		rec, err = pl.Stream(t.Context(), rec)
+		if diff := cmp.Diff(want, rec.Video); err != nil || rec.State != upload.Ready || diff != "" {
+			t.Errorf("%s: %s, %v, -want +got:\n%s", name, rec.State, err, diff)
+		}
 	}
 }
 

@@ -24,7 +24,7 @@ func (p *Pipeline) Whole(ctx context.Context, rec upload.Record) (upload.Record,
 //
 // The header is looked at in a pass of its own, which needs only room for the file. Taking more while holding some would
 // let many jobs wait for each other for ever; giving all back in between costs a second read, from the page cache.
-func (p *Pipeline) whole(ctx context.Context, lane Lane, rec upload.Record) (verdict, error) {
+func (p *Pipeline) whole(ctx context.Context, lane Lane, rec upload.Record) (upload.Outcome, error) {
 	profile := lane.Profile
 	var info media.Info
 	err := p.hold(ctx, lane, rec, 0, func(data []byte) (err error) {
@@ -32,7 +32,7 @@ func (p *Pipeline) whole(ctx context.Context, lane Lane, rec upload.Record) (ver
 		return err
 	})
 	if err != nil {
-		return verdict{}, err
+		return upload.Outcome{}, err
 	}
 	var pictures []media.Picture
 	err = p.hold(ctx, lane, rec, info.DecodeBytes(profile.Variants), func(data []byte) (err error) {
@@ -40,9 +40,9 @@ func (p *Pipeline) whole(ctx context.Context, lane Lane, rec upload.Record) (ver
 		return err
 	})
 	if errors.Is(err, media.ErrMalformed) || errors.Is(err, media.ErrUnsupported) {
-		return verdict{}, upload.Reject(upload.CodeUnreadableImage, "The picture is damaged or incomplete and could not be read.")
+		return upload.Outcome{}, upload.Reject(upload.CodeUnreadableImage, "The picture is damaged or incomplete and could not be read.")
 	}
-	return verdict{info.MediaType, variantFiles(pictures)}, err
+	return upload.Outcome{MediaType: info.MediaType, Variants: variantFiles(pictures)}, err
 }
 
 // hold reads the file of rec into memory and calls do with it, when the gate has room for it and extra more bytes.

@@ -27,6 +27,7 @@ type status struct {
 	Damaged   bool              `json:"damaged,omitempty"`
 	Content   string            `json:"content,omitempty"` // where the content is, once ready
 	Variants  []statusVariant   `json:"variants,omitempty"`
+	Video     *upload.Video     `json:"video,omitempty"`
 }
 
 type statusVariant struct {
@@ -71,7 +72,7 @@ func (e *endpoint) statusOf(rec upload.Record) status {
 	if rec.State != upload.Ready {
 		return s
 	}
-	s.Content = e.base + string(rec.ID)
+	s.Content, s.Video = e.base+string(rec.ID), rec.Video
 	for _, v := range rec.Variants {
 		s.Variants = append(s.Variants, statusVariant{v, s.Content + "/" + v.Name})
 	}

@@ -1,11 +1,12 @@
-// Package media tells what a file is from its bytes alone, and makes small square pictures out of large ones.
+// Package media tells what a file is from its bytes alone, reads the headers of videos, and makes small square pictures out of
+// large ones.
 //
 // [Sniff] names the type of any file by its first bytes. [Inspect] reads the headers of a picture without decoding it, so
 // that a caller can refuse it, or wait for memory, before anything is allocated; [Squares] then decodes it once and makes
-// the pictures that are served.
+// the pictures that are served. [InspectVideo] reads what a video's headers say, by offset.
 //
-// The package is pure: it opens no file, keeps no state, and its functions may be called concurrently. It does not read
-// video containers, writes no metadata, and knows no limits of its own on size: those are the caller's, who has them from
+// The package is pure: it opens no file, keeps no state, and its functions may be called concurrently. It writes no
+// metadata, and knows no limits of its own on size: those are the caller's, who has them from
 // [Info] before [Squares] is called.
 //
 // Invariant: nothing is allocated by what a header claims before the caller has seen the claim. Colours are taken to be
@@ -27,11 +28,11 @@ import (
 )
 
 var (
-	// ErrUnsupported: not a JPEG, PNG, WebP or GIF, or a kind of these that we have no decoder for: an animated WebP, a
+	// ErrUnsupported: not a JPEG, PNG, WebP, GIF or video, or a kind of these that we have no decoder for: an animated WebP, a
 	// JPEG that is arithmetic-coded, lossless, of 12 bits, or has four components without Adobe's word on what they mean.
-	ErrUnsupported = errors.New("unsupported picture")
+	ErrUnsupported = errors.New("unsupported")
 	// ErrMalformed: begins like one of these, but is cut short, or breaks the rules of its format.
-	ErrMalformed = errors.New("malformed picture")
+	ErrMalformed = errors.New("malformed")
 )
 
 // Info is what the headers of a picture tell. Only [Inspect] makes a useful one. Two of the same bytes are equal.

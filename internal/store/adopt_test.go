@@ -106,10 +106,10 @@ func TestUploadsOfTusdAreJudgedAndPublished(t *testing.T) {
 		return "image/png", nil
 	}})
 	defer f.Close()
-	if rec, err := f.Publish("good", "", nil); err != nil || rec.State != upload.Ready || rec.MediaType != "image/png" {
+	if rec, err := f.Publish("good", upload.Outcome{MediaType: ""}); err != nil || rec.State != upload.Ready || rec.MediaType != "image/png" {
 		t.Errorf("got %+v, %v, want ready", rec, err)
 	}
-	if rec, err := f.Publish("bad", "", nil); !errors.Is(err, unwanted) || rec.State != upload.Rejected {
+	if rec, err := f.Publish("bad", upload.Outcome{MediaType: ""}); !errors.Is(err, unwanted) || rec.State != upload.Rejected {
 		t.Errorf("got %+v, %v, want rejected", rec, err)
 	}
 }

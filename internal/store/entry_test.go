@@ -179,7 +179,7 @@ func (f *File) something(t *testing.T, id upload.ID, random *rand.Rand) error {
 	case 1:
 		return f.Create(upload.Record{ID: id, Length: int64(len(tale))})
 	case 2:
-		_, err := f.Publish(id, "text/plain", nil)
+		_, err := f.Publish(id, upload.Outcome{MediaType: "text/plain"})
 		return err
 	case 3:
 		return f.readTale(id)

@@ -105,7 +105,10 @@ func (r *rig) steps() []func() error {
 		func() error { return r.write(0, half) },
 		func() error { return r.write(half, int64(len(whole))) },
 		func() error { _, err := r.s.Complete(victim); return err },
-		func() error { _, err := r.s.Publish(victim, "text/plain", picture); return err },
+		func() error {
+			_, err := r.s.Publish(victim, upload.Outcome{MediaType: "text/plain", Variants: picture})
+			return err
+		},
 	}
 }
 

@@ -47,7 +47,7 @@ type File struct {
 	lifetime  time.Duration // see [Options]
 	retention time.Duration
 	maxBytes  int64
-	direct    bool // see [Options]
+	direct    func(mediaType string) bool // see [Options]
 	keepParts bool
 	disk      *disk              // what was promised where this store is
 	copying   chan struct{}      // a token for each final that is being assembled
@@ -237,7 +237,7 @@ func (f *File) Complete(id upload.ID) (upload.Record, error) {
 		return e.rec.Record, err
 	}
 	next := upload.Received
-	if f.direct && !e.rec.Partial {
+	if !e.rec.Partial && f.direct != nil && f.direct(e.rec.MediaType) {
 		next = upload.Ready
 	}
 	err = f.change(e, func(rec *stored) { rec.State, rec.checked = next, nil })

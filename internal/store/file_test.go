@@ -47,7 +47,9 @@ func harness(dir string, o store.Options, open func(*testing.T, string, store.Op
 			t.Helper()
 			o.Judge, o.Variants, o.Reserve = s.Judge, s.Variants, s.Reserve
 			o.MaxBytes, o.Lifetime, o.Retention, o.KeepParts = s.MaxBytes, s.Lifetime, s.Retention, s.KeepParts
-			o.Direct = s.Direct
+			if s.Direct {
+				o.Direct = func(string) bool { return true }
+			}
 			return open(t, dir, o)
 		},
 		Close: func(t *testing.T, s store.Store) {

@@ -284,7 +284,7 @@ var breaks = []brk{
 		invariant: invBytes, words: "ends at 7",
 		spoil: func(h *home) {
 			f := h.open()
-			_, err := f.Publish(h.ids["tusd's final"], "text/plain", nil)
+			_, err := f.Publish(h.ids["tusd's final"], upload.Outcome{MediaType: "text/plain"})
 			h.must(errors.Join(err, f.Close()))
 			h.must(os.Truncate(h.at("tusd's final", ""), 7))
 		}, after: func(h *home, f *store.File) {
@@ -447,7 +447,7 @@ func published(h *home, f *store.File) {
 	if !found {
 		h.Error("nobody makes the variants anew")
 	}
-	_, err := f.Publish(h.ids["ready"], "text/plain", picture)
+	_, err := f.Publish(h.ids["ready"], upload.Outcome{MediaType: "text/plain", Variants: picture})
 	h.must(err)
 	ready(h, f)
 }

@@ -113,7 +113,7 @@ func (h *home) fill(f *store.File) {
 	h.add(f, upload.Record{ID: "nothing", Length: 0}, nil, upload.Check{})
 	h.add(f, upload.Record{ID: "received", Length: length}, whole, upload.Check{})
 	ready := h.add(f, upload.Record{ID: "ready", Length: length}, whole, upload.Check{})
-	_, err := f.Publish(ready, "text/plain", picture)
+	_, err := f.Publish(ready, upload.Outcome{MediaType: "text/plain", Variants: picture})
 	h.must(err)
 	rejected := h.add(f, upload.Record{ID: "rejected", Length: length}, whole, upload.Check{})
 	_, err = f.Reject(rejected, unwanted)
@@ -828,7 +828,7 @@ func BenchmarkFsck(b *testing.B) {
 			_, err = f.Complete(id)
 		}
 		if err == nil {
-			_, err = f.Publish(id, "text/plain", nil)
+			_, err = f.Publish(id, upload.Outcome{MediaType: "text/plain"})
 		}
 	}
 	if err = errors.Join(err, f.Close()); err != nil {

@@ -347,7 +347,7 @@ func (c checker) toTheEnd(a *account) error {
 	if err == nil && !a.bad && rec.State != upload.Rejected {
 		a.path = append(a.path, upload.Received, upload.Ready)
 		_, err = c.s.Complete(a.id)
-		_, published := c.s.Publish(a.id, "text/plain", picture)
+		_, published := c.s.Publish(a.id, upload.Outcome{MediaType: "text/plain", Variants: picture})
 		err = errors.Join(err, published)
 		a.is(upload.Ready)
 	}

@@ -298,7 +298,7 @@ func publish(id upload.ID) step {
 	return func(p *play) error {
 		a := p.account(id)
 		a.may(upload.Ready)
-		_, err := p.s.Publish(id, "text/plain", picture)
+		_, err := p.s.Publish(id, upload.Outcome{MediaType: "text/plain", Variants: picture})
 		return p.told(a, upload.Ready, err)
 	}
 }

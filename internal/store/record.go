@@ -37,6 +37,7 @@ type sluiceInfo struct {
 	Reason    *upload.Rejection `json:"reason,omitempty"`
 	MediaType string            `json:"mediaType,omitempty"`
 	Variants  []upload.Variant  `json:"variants,omitempty"`
+	Video     *upload.Video     `json:"video,omitempty"`
 	Created   time.Time         `json:"created,omitzero"`
 	Changed   time.Time         `json:"changed,omitzero"`
 	Synced    int64             `json:"synced"` // bytes known to survive a power cut when the record was written
@@ -74,7 +75,7 @@ func (s stored) emptied() bool { return s.State.Gone() || s.JoinedIn != "" }
 // goBack makes an upload one that is received again from kept on, marked as damaged. A final whose parts are gone becomes an
 // upload like any other: nothing else can bring back what it lost.
 func (s *stored) goBack(kept int64, partsThere bool) {
-	s.Damaged, s.State, s.Variants, s.synced = true, upload.Receiving, nil, min(kept, s.synced)
+	s.Damaged, s.State, s.Variants, s.Video, s.synced = true, upload.Receiving, nil, nil, min(kept, s.synced)
 	if s.Final && !partsThere {
 		s.Final, s.Parts, s.Concat, s.tusd.PartialUploads = false, nil, "", nil
 	}
@@ -96,7 +97,7 @@ func (s stored) encode() ([]byte, error) {
 	}
 	ours := sluiceInfo{
 		Profile: s.Profile, Owner: s.Owner, Metadata: s.Metadata, State: s.State, Reason: s.Reason, MediaType: s.MediaType,
-		Variants: s.Variants, Created: s.Created, Changed: s.Changed, Synced: s.synced, Damaged: s.Damaged, Checked: s.checked,
+		Variants: s.Variants, Video: s.Video, Created: s.Created, Changed: s.Changed, Synced: s.synced, Damaged: s.Damaged, Checked: s.checked,
 		Concat: s.Concat, JoinedIn: s.JoinedIn,
 	}
 	if len(s.unknown) == 0 {
@@ -187,7 +188,7 @@ func (s *stored) decodeOurs(raw []byte) error {
 		return fmt.Errorf("%w: unknown state", upload.ErrUnreadable)
 	}
 	s.Profile, s.Owner, s.Metadata, s.State, s.Reason = ours.Profile, ours.Owner, ours.Metadata, ours.State, ours.Reason
-	s.MediaType, s.Variants, s.Created, s.Changed = ours.MediaType, ours.Variants, ours.Created, ours.Changed
+	s.MediaType, s.Variants, s.Video, s.Created, s.Changed = ours.MediaType, ours.Variants, ours.Video, ours.Created, ours.Changed
 	s.synced, s.Damaged, s.checked = ours.Synced, ours.Damaged, ours.Checked
 	s.Concat, s.JoinedIn = ours.Concat, ours.JoinedIn
 	settled := s.State == upload.Received || s.State == upload.Ready

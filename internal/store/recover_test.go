@@ -49,7 +49,7 @@ func newCut(t *testing.T, isDurable, blind bool, state upload.State) *cut {
 	c.must(err)
 	switch state {
 	case upload.Ready:
-		_, err = c.s.Publish(victim, "text/plain", picture)
+		_, err = c.s.Publish(victim, upload.Outcome{MediaType: "text/plain", Variants: picture})
 	case upload.Rejected:
 		_, err = c.s.Reject(victim, unwanted)
 	}
@@ -172,7 +172,7 @@ func (c *cut) usable(state upload.State) {
 		}
 		c.resumes(c.data)
 	}
-	_, err := c.s.Publish(victim, "text/plain", picture)
+	_, err := c.s.Publish(victim, upload.Outcome{MediaType: "text/plain", Variants: picture})
 	c.must(err)
 	file, _, err := c.s.Open(victim)
 	c.must(err)

@@ -12,7 +12,7 @@ import (
 
 // Publish implements [Store]. The variants are written and synced before the record names them, also where the store is not
 // durable: after a power cut nothing else would tell that they are whole.
-func (f *File) Publish(id upload.ID, mediaType string, variants []upload.VariantFile) (upload.Record, error) {
+func (f *File) Publish(id upload.ID, outcome upload.Outcome) (upload.Record, error) {
 	e, err := f.acquire(id)
 	if err != nil {
 		return upload.Record{}, err
@@ -30,17 +30,17 @@ func (f *File) Publish(id upload.ID, mediaType string, variants []upload.Variant
 	if err := f.prove(e); err != nil {
 		return e.rec.Record, err
 	}
-	made := make([]upload.Variant, 0, len(variants))
-	for _, v := range variants {
+	made := make([]upload.Variant, 0, len(outcome.Variants))
+	for _, v := range outcome.Variants {
 		if err := durable.WriteFile(f.fs, f.name(id, variantSuffix(v.Name)), v.Data, true); err != nil {
 			return e.rec.Record, fmt.Errorf("store: write variant of %s: %w", id, f.diskError(err))
 		}
 		made = append(made, v.Variant)
 	}
 	err = f.change(e, func(rec *stored) {
-		rec.State, rec.Variants = upload.Ready, made
+		rec.State, rec.Variants, rec.Video = upload.Ready, made, outcome.Video
 		if rec.MediaType == "" {
-			rec.MediaType = mediaType
+			rec.MediaType = outcome.MediaType
 		}
 	})
 	return e.rec.Record, err

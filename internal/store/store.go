@@ -86,9 +86,9 @@ type Store interface {
 	// OpenVariant opens one of a ready upload's variants; [upload.ErrNotFound] if it has none of that name.
 	OpenVariant(id upload.ID, name string) (io.ReadSeekCloser, upload.Record, error)
 
-	// Publish moves a received upload to ready, with its media type if that is not known yet, and its variants. A reader
-	// sees none of it or all of it. A ready upload is left alone.
-	Publish(id upload.ID, mediaType string, variants []upload.VariantFile) (upload.Record, error)
+	// Publish moves a received upload to ready, with what processing made of it. A reader sees none of it or all of it. A
+	// ready upload is left alone.
+	Publish(id upload.ID, outcome upload.Outcome) (upload.Record, error)
 
 	// Reject settles an upload as rejected and removes its bytes; its offset is 0 then. A chunk that flows meanwhile ends
 	// with [upload.ErrGone]. A rejected upload keeps its first reason; a ready one cannot be rejected.
@@ -135,7 +135,8 @@ type Options struct {
 	Lifetime time.Duration
 	// Retention is how long a ready upload is kept; 0 is for ever.
 	Retention time.Duration
-	Direct    bool      // a complete upload is ready: it is not processed
+	// Direct tells that a complete upload of that media type is ready: it is not processed. nil: all are.
+	Direct    func(mediaType string) bool
 	KeepParts bool      // uploads that were joined stay, as long as unfinished ones do
 	Promises  *Promises // shared by the stores of a process; nil: this one's own
 	Judge     Judge     // nil: content is not looked at while it arrives

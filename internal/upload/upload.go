@@ -88,6 +88,7 @@ type Record struct {
 	Reason    *Rejection // why, while Rejected; else nil
 	MediaType string     // by content, "" until enough bytes are stored to tell
 	Variants  []Variant  // derived files, largest first; only while Ready
+	Video     *Video     // what its headers say, if it is one and was looked at; only while Ready, never changed
 
 	Created time.Time
 	Changed time.Time // of the last change of state
@@ -137,6 +138,24 @@ type Check struct {
 	Verify func(chunk io.Reader) error
 	// Declared tells that the length was declared with the chunk. If the chunk is taken back, so is the length.
 	Declared bool
+}
+
+// Video is what the headers of a video say; nobody has looked at its content. What they do not tell is zero.
+type Video struct {
+	Container string   `json:"container"`          // "mp4", "quicktime", "webm", "matroska" or another
+	Duration  float64  `json:"duration,omitempty"` // seconds, to the millisecond
+	Width     int      `json:"width,omitempty"`    // pixels, as it is shown
+	Height    int      `json:"height,omitempty"`
+	Codecs    []string `json:"codecs,omitempty"` // "h264", "aac", ..., pictures first
+	// FastStart tells, of mp4 and quicktime, whether the index lies before the content, so that it plays while it is loaded.
+	FastStart *bool `json:"fastStart,omitempty"`
+}
+
+// Outcome is what processing made of an upload that is taken.
+type Outcome struct {
+	MediaType string // by content; counts if none was found before
+	Variants  []VariantFile
+	Video     *Video
 }
 
 // VariantFile is a variant with its content, on its way to the store.

@@ -70,7 +70,7 @@ func (s *server) start(t *rapid.T) {
 	for _, p := range s.profiles {
 		row := p.row()
 		files, err := store.Open(store.Options{Dir: s.dir + "/" + row.Name, Profile: row.Name, Flat: row.Flat, Durable: true,
-			MaxBytes: row.MaxBytes, Lifetime: row.Lifetime, Direct: row.Lane == vocabulary.Stream,
+			MaxBytes: row.MaxBytes, Lifetime: row.Lifetime, Direct: finish.Direct(row),
 			Judge: finish.Judge(row), Metrics: store.NewMetrics(), Logger: log})
 		if err != nil {
 			t.Fatal(err)

@@ -289,7 +289,7 @@ var judgeTests = []test{
 		b.write(id, 0, []byte("abc"))
 		j := &spy{says: func([]byte) (string, error) { return "", verdict }}
 		b.reopen(Setup{Judge: j.judge}, true)
-		rec, err := b.s.Publish(id, "text/plain", nil)
+		rec, err := b.s.Publish(id, upload.Outcome{MediaType: "text/plain"})
 		if !errors.Is(err, verdict) || rec.State != upload.Rejected {
 			b.Errorf("got %s, %v, want rejected, %v", rec.State, err, verdict)
 		}

@@ -36,7 +36,7 @@ func (b *bench) gone(id upload.ID, state upload.State) {
 	if err := b.s.DeclareLength(id, 1); !errors.Is(err, upload.ErrGone) {
 		b.Errorf("declare length: got %v, want %v", err, upload.ErrGone)
 	}
-	if _, err := b.s.Publish(id, "text/plain", nil); !errors.Is(err, upload.ErrNotReady) {
+	if _, err := b.s.Publish(id, upload.Outcome{MediaType: "text/plain"}); !errors.Is(err, upload.ErrNotReady) {
 		b.Errorf("publish: got %v, want %v", err, upload.ErrNotReady)
 	}
 }

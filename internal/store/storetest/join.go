@@ -206,7 +206,7 @@ var joinTests = []test{
 		if _, _, err := b.s.Open(part); !errors.Is(err, upload.ErrNotReady) {
 			b.Errorf("open: got %v, want %v", err, upload.ErrNotReady)
 		}
-		if _, err := b.s.Publish(part, "text/plain", nil); !errors.Is(err, upload.ErrNotReady) {
+		if _, err := b.s.Publish(part, upload.Outcome{MediaType: "text/plain"}); !errors.Is(err, upload.ErrNotReady) {
 			b.Errorf("publish: got %v, want %v", err, upload.ErrNotReady)
 		}
 		if due := b.due(); len(due) > 0 {

@@ -97,7 +97,7 @@ var publishTests = []test{
 	{"leaves a ready upload alone", func(b *bench) {
 		id := b.bring(upload.Ready)
 		want := b.lookup(id)
-		rec, err := b.s.Publish(id, "image/gif", []upload.VariantFile{{Variant: upload.Variant{Name: "64"}, Data: []byte("other")}})
+		rec, err := b.s.Publish(id, upload.Outcome{MediaType: "image/gif", Variants: []upload.VariantFile{{Variant: upload.Variant{Name: "64"}, Data: []byte("other")}}})
 		if diff := cmp.Diff(want, rec); err != nil || diff != "" {
 			b.Errorf("got %v, record (-want +got):\n%s", err, diff)
 		}
@@ -115,7 +115,7 @@ var publishTests = []test{
 			}
 			id := b.bringTo(state)
 			want := b.lookup(id)
-			if _, err := b.s.Publish(id, "text/plain", pictures); !errors.Is(err, upload.ErrNotReady) {
+			if _, err := b.s.Publish(id, upload.Outcome{MediaType: "text/plain", Variants: pictures}); !errors.Is(err, upload.ErrNotReady) {
 				b.Errorf("%s: got %v, want %v", state, err, upload.ErrNotReady)
 			}
 			b.same(id, want)

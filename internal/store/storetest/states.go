@@ -83,7 +83,10 @@ var calls = []struct {
 	{"Complete", func(b *bench, id upload.ID) error { _, err := b.s.Complete(id); return err }},
 	{"Open", func(b *bench, id upload.ID) error { return closed(b.s.Open(id)) }},
 	{"OpenVariant", func(b *bench, id upload.ID) error { return closed(b.s.OpenVariant(id, "64")) }},
-	{"Publish", func(b *bench, id upload.ID) error { _, err := b.s.Publish(id, "text/plain", nil); return err }},
+	{"Publish", func(b *bench, id upload.ID) error {
+		_, err := b.s.Publish(id, upload.Outcome{MediaType: "text/plain"})
+		return err
+	}},
 	{"Reject", func(b *bench, id upload.ID) error { _, err := b.s.Reject(id, verdict); return err }},
 }
 

@@ -184,7 +184,7 @@ func (b *bench) complete(id upload.ID) {
 
 func (b *bench) publish(id upload.ID, variants ...upload.VariantFile) {
 	b.Helper()
-	rec, err := b.s.Publish(id, "text/plain", variants)
+	rec, err := b.s.Publish(id, upload.Outcome{MediaType: "text/plain", Variants: variants})
 	if err != nil || rec.State != upload.Ready {
 		b.Fatalf("publish: got %s, %v, want ready", rec.State, err)
 	}
