@@ -96,12 +96,12 @@ func (r *request) problemOf(err error) problem {
 	for _, row := range publicErrors {
 		if errors.Is(err, row.err) {
 			if row.status >= 500 {
-				r.log.Warn("request refused", "err", err)
+				r.log().Warn("request refused", "err", err)
 			}
 			return newProblem(row.status, row.code, row.tusd, row.detail)
 		}
 	}
-	r.log.Error("internal error", "err", err)
+	r.log().Error("internal error", "err", err)
 	p := newProblem(http.StatusInternalServerError, "internal_error", "ERR_INTERNAL_SERVER_ERROR", "The server made a mistake. Try again; if it stays, tell its operator the reference.")
 	p.Ref = r.id
 	return p

@@ -32,6 +32,7 @@ type Store interface {
 	Confirm(id upload.ID) error
 	Lookup(id upload.ID) (upload.Record, error)
 	Lock(ctx context.Context, id upload.ID, interrupt func()) (unlock func(), err error)
+	TryLock(id upload.ID) (unlock func(), free bool)
 	WriteChunk(id upload.ID, off int64, src io.Reader, check upload.Check) (int64, error)
 	DeclareLength(id upload.ID, length int64) error
 	Complete(id upload.ID) (upload.Record, error)

@@ -57,9 +57,12 @@ func (e *endpoint) standing(req *request, r *http.Request) (upload.Record, error
 	if err != nil || rec.State.Complete() || rec.Final {
 		return rec, err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), lockWithin)
-	defer cancel()
-	unlock, err := e.store.Lock(ctx, req.upload, func() {}) // held for an instant: nothing to interrupt
+	unlock, free := e.store.TryLock(req.upload)
+	if !free {
+		ctx, cancel := context.WithTimeout(r.Context(), lockWithin)
+		defer cancel()
+		unlock, err = e.store.Lock(ctx, req.upload, func() {}) // held for an instant: nothing to interrupt
+	}
 	if err != nil {
 		return upload.Record{}, err
 	}

@@ -54,7 +54,7 @@ func (e *endpoint) settle(ctx context.Context) error {
 	}
 	if cause := err; cause != nil {
 		if rec, err = e.store.Lookup(req.upload); err != nil || rec.State == upload.Received {
-			req.log.Error("no verdict", "err", cause) // the bytes are safe and the state is stored: not the client's trouble
+			req.log().Error("no verdict", "err", cause) // the bytes are safe and the state is stored: not the client's trouble
 			return nil
 		}
 	}

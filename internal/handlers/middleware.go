@@ -58,7 +58,7 @@ func (h *Handlers) newRequest(w http.ResponseWriter, r *http.Request) *request {
 	for key := range r.Trailer { // declared, without values yet
 		req.trailers = append(req.trailers, key)
 	}
-	req.log = h.log.With("request", req.id)
+	req.base = h.log
 	return req
 }
 
@@ -83,15 +83,18 @@ func (h *Handlers) done(req *request, r *http.Request, took time.Duration, cause
 	if req.method == http.MethodPost || req.method == http.MethodPatch || req.method == http.MethodDelete {
 		level = slog.LevelInfo
 	}
+	if cause == nil && !req.base.Enabled(r.Context(), level) {
+		return // most lines are not wanted, and making one costs
+	}
 	args := []any{"method", req.method, "route", req.route, "id", req.upload, "status", status, "seconds", took.Seconds()}
 	if req.body.n > 0 {
 		args = append(args, "received", req.body.n)
 	}
 	if cause != nil && cause != http.ErrAbortHandler {
-		req.log.Error("panic", append(args, "panic", cause)...)
+		req.log().Error("panic", append(args, "panic", cause)...)
 		panic(http.ErrAbortHandler) // the connection goes; what failed is in the log
 	}
-	req.log.Log(r.Context(), level, "request", args...)
+	req.log().Log(r.Context(), level, "request", args...)
 	if cause != nil {
 		h.metrics.aborts.Inc()
 		panic(http.ErrAbortHandler)

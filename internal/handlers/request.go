@@ -16,9 +16,9 @@ import (
 // request is what we know about one HTTP request beyond its http.Request. It travels in the context, which tusd hands on to
 // the store's adapter and to the hooks. Only the goroutine that serves the request uses it, but for interrupt.
 type request struct {
-	id      string // X-Request-ID of the answer, and of the log
-	method  string // after X-HTTP-Method-Override
-	log     *slog.Logger
+	id      string       // X-Request-ID of the answer, and of the log
+	method  string       // after X-HTTP-Method-Override
+	base    *slog.Logger // see [request.log]
 	w       *response
 	route   string // for logs and metrics: one of a fixed set
 	upload  upload.ID
@@ -50,6 +50,9 @@ func WithConn(ctx context.Context, conn net.Conn) context.Context {
 }
 
 type requestKey struct{}
+
+// log is a log whose lines name the request.
+func (r *request) log() *slog.Logger { return r.base.With("request", r.id) }
 
 // requestFrom returns the state of the request that ctx belongs to.
 func requestFrom(ctx context.Context) *request { return ctx.Value(requestKey{}).(*request) }

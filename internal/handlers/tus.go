@@ -91,7 +91,7 @@ func (e *endpoint) confirm(req *request) bool {
 	}
 	err := e.store.Confirm(req.upload)
 	if err != nil && !errors.Is(err, upload.ErrNotFound) {
-		req.log.Error("upload is not written down", "err", err)
+		req.log().Error("upload is not written down", "err", err)
 		return false
 	}
 	return true
