@@ -138,7 +138,7 @@ func (r *Root) ReadDir(name string) ([]fs.DirEntry, error) {
 		return nil, err
 	}
 	defer dir.Close()
-	return dir.ReadDir(-1) // unsorted: a directory may hold hundreds of thousands
+	return readDir(dir) // unsorted: a directory may hold hundreds of thousands
 }
 
 func (r *Root) SyncDir(name string) error {

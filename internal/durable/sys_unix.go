@@ -4,6 +4,7 @@ package durable
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -33,6 +34,20 @@ func lockFile(f *os.File) error {
 		return ErrHeld
 	}
 	return err
+}
+
+// readDir reads a directory that an os.Root has opened. By itself that would look at every file again.
+func readDir(dir *os.File) (entries []fs.DirEntry, err error) {
+	err = control(dir, func(fd int) error {
+		again, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		plain := os.NewFile(uintptr(again), dir.Name())
+		entries, err = plain.ReadDir(-1)
+		return errors.Join(err, plain.Close())
+	})
+	return entries, err
 }
 
 // rename is rename(2) in dir; the names are without slashes.

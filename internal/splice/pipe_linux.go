@@ -20,11 +20,29 @@ type ends struct {
 type Pipes struct {
 	free chan *Pipe    // made and empty
 	left chan struct{} // a token for each that is lent or free
+	idle *time.Timer   // when it fires nobody has given one back for a while, and the free ones go
 }
+
+// idleFor is how long free pipes, and their descriptors, are kept for the next who wants one.
+const idleFor = 5 * time.Second
 
 // NewPipes makes a pool of at most n pipes; 0 lends none.
 func NewPipes(n int) *Pipes {
-	return &Pipes{free: make(chan *Pipe, n), left: make(chan struct{}, n)}
+	s := &Pipes{free: make(chan *Pipe, n), left: make(chan struct{}, n)}
+	s.idle = time.AfterFunc(idleFor, s.closeFree)
+	return s
+}
+
+func (s *Pipes) closeFree() {
+	for {
+		select {
+		case p := <-s.free:
+			_ = p.close() // nothing was in it
+			<-s.left
+		default:
+			return
+		}
+	}
 }
 
 func (s *Pipes) get() *Pipe {
@@ -72,6 +90,7 @@ func (s *Pipes) put(p *Pipe) {
 		return
 	}
 	s.free <- p
+	s.idle.Reset(idleFor)
 }
 
 func (p *Pipe) close() error {

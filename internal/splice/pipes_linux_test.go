@@ -28,6 +28,25 @@ func TestThereAreOnlySoManyPipes(t *testing.T) {
 	}
 }
 
+// TestFreePipesGoWhenNobodyWantsThem: they hold descriptors.
+func TestFreePipesGoWhenNobodyWantsThem(t *testing.T) {
+	pipes := NewPipes(2)
+	_, server := pair(t, pipes)
+	lent, free := lend(t, server), server.Lend() // the latter is returned here
+	r := free.r
+	free.Return()
+	pipes.closeFree()
+	if _, err := unix.FcntlInt(uintptr(r), unix.F_GETFL, 0); err != unix.EBADF {
+		t.Errorf("got %v, want the free pipe closed", err)
+	}
+	if _, err := unix.FcntlInt(uintptr(lent.r), unix.F_GETFL, 0); err != nil {
+		t.Errorf("the one that is lent: %v", err)
+	}
+	if again := server.Lend(); again == nil {
+		t.Error("there is no other in its place")
+	}
+}
+
 // TestAPipeThatIsNotEmptyIsClosed: what one connection left must not come out on another.
 func TestAPipeThatIsNotEmptyIsClosed(t *testing.T) {
 	pipes := NewPipes(1)

@@ -115,7 +115,8 @@ func (g *gate) pass(to, from net.Conn, before func(n int)) {
 const requestBytes = 2 << 10
 
 func (g *gate) up(n int) {
-	if g.passed.Add(int64(n)) < g.half || n < requestBytes {
+	small := n < requestBytes && g.half > requestBytes
+	if g.passed.Add(int64(n)) < g.half || small {
 		return
 	}
 	g.once.Do(func() { close(g.reached) })
