@@ -23,7 +23,7 @@ func TestFinalIsPutTogetherByTheKernel(t *testing.T) {
 	follow := s.trace(t, "copy_file_range,read,pread64,write,pwrite64,sendfile,splice")
 	whole := s.final(t, "/videos/", parts...)
 	await(t, "the whole is ready", func() bool { return s.recorded(t, whole) == "ready" }) // without answers that are counted
-	moved := follow()
+	moved := movedBy(t, follow())
 
 	calls, grown := s.writeCalls(t)-calls, s.peak(t)-peak
 	t.Logf("%d calls that write for %d MiB; the peak of the memory grew by %.1f MiB; bytes moved: %v",
@@ -51,9 +51,9 @@ func checkMoved(t *testing.T, moved map[string]int64, total int64) {
 	}
 }
 
-// trace follows the server's system calls of these names until the function that it returns is called, which tells how many
-// bytes each has moved.
-func (s *server) trace(t *testing.T, calls string) (end func() map[string]int64) {
+// trace follows the server's system calls of these names until the function that it returns is called, which returns what
+// strace has said.
+func (s *server) trace(t *testing.T, calls string) (end func() string) {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "trace")
 	var said output
@@ -80,9 +80,13 @@ func (s *server) trace(t *testing.T, calls string) (end func() map[string]int64)
 		}
 		return strings.Contains(said.String(), "attached")
 	})
-	return func() map[string]int64 {
+	return func() string {
 		stop()
-		return movedBy(t, name)
+		raw, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(raw)
 	}
 }
 
@@ -91,12 +95,8 @@ var traced = regexp.MustCompile(`(?m)^\d+ +(?:(\w+)\(|<\.\.\. (\w+) resumed>).* 
 // movedBy adds up what the calls in a trace have returned.
 func movedBy(t *testing.T, trace string) map[string]int64 {
 	t.Helper()
-	raw, err := os.ReadFile(trace)
-	if err != nil {
-		t.Fatal(err)
-	}
 	moved := map[string]int64{}
-	for _, found := range traced.FindAllStringSubmatch(string(raw), -1) {
+	for _, found := range traced.FindAllStringSubmatch(trace, -1) {
 		n, err := strconv.ParseInt(found[3], 10, 64)
 		if err != nil {
 			t.Fatal(err)
