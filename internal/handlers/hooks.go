@@ -24,8 +24,8 @@ func (e *endpoint) beforeCreate(event handler.HookEvent) (handler.HTTPResponse, 
 // beforeFinish is called when every byte is stored and the upload is received, durably, and before the last response.
 //
 //	whole:  the file is small. It is read into memory and processed now; the response carries the verdict.
-//	stream: the file is large. It was judged by its head while it arrived and is never read; the response only says that
-//	        the bytes are safe.
+//	stream: the file is large. It was judged by its head while it arrived and is never held: of a video the headers are read,
+//	        by offset. The response only says that the bytes are safe.
 //
 // The processing belongs to the server, not to this request: it goes on if the client does not wait, and runs again from
 // stored state if the server dies.

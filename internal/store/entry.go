@@ -86,7 +86,7 @@ func (f *File) unpin(e *entry) {
 	if e.refs > 0 {
 		return
 	}
-	if (!e.loaded || e.gone) && !e.unsynced { // nobody else has it, so no need of its mutex
+	if e.gone || !e.loaded && !e.unsynced { // nobody else has it, so no need of its mutex
 		delete(f.entries, e.id)
 		return
 	}

@@ -569,3 +569,26 @@ func TestAPowerCutTakesNothingOfWhatTusdLeft(t *testing.T) {
 		}
 	}
 }
+
+// What a failed sync leaves to be found out is of no interest once the upload is deleted.
+func TestAnUploadWhoseSyncFailedCanBeDeleted(t *testing.T) {
+	r := newRig(t, true, false)
+	r.must(r.create())
+	r.must(r.write(0, half))
+	r.crash(false)
+	r.fs.Fail(func(op faultfs.Op) (faultfs.How, error) {
+		if op.Path == string(victim) && op.Name == "File.Datasync" {
+			return faultfs.Refused, syscall.EIO
+		}
+		return faultfs.Refused, nil
+	})
+	if _, err := r.s.Lookup(victim); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("got %v, want %v", err, syscall.EIO)
+	}
+	r.fs.Fail(nil)
+	r.must(r.s.Terminate(victim))
+	if _, err := r.s.Lookup(victim); !errors.Is(err, upload.ErrNotFound) {
+		t.Errorf("got %v, want %v", err, upload.ErrNotFound)
+	}
+	r.must(r.s.Close())
+}

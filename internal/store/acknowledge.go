@@ -1,0 +1,161 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"sluice/internal/upload"
+)
+
+// What becomes of the bytes of a chunk when they are written: they are made durable and told, or taken back.
+
+// sync makes everything written so far durable, and tells.
+func (c *chunk) sync() error {
+	if c.f.durable && c.pos > c.synced {
+		if err := c.settle(c.pos); err != nil {
+			return c.fallBack(err)
+		}
+		c.synced = c.pos
+	}
+	return c.publish()
+}
+
+// settle makes the bytes below off durable.
+func (c *chunk) settle(off int64) error {
+	if err := c.f.datasync(c.file); err != nil {
+		return err
+	}
+	c.e.mu.Lock()
+	defer c.e.mu.Unlock()
+	if err := c.e.writable(); err != nil {
+		return err
+	}
+	if err := c.f.syncName(c.e); err != nil {
+		return err
+	}
+	if off > c.off {
+		c.e.zeroTail = c.zero
+	}
+	return c.f.saveSynced(c.e, off)
+}
+
+// fallBack gives up what was written since the last good sync: after a failed one nobody knows whether it is there, and a
+// second sync on the same pages would lie.
+func (c *chunk) fallBack(cause error) error {
+	c.pos = c.synced
+	c.f.owe(c.e.id, due(c.length, c.pos))
+	cut := c.cutAt(c.synced)
+	return fmt.Errorf("store: sync %s: %w", c.e.id, errors.Join(c.f.diskError(cause), cut, c.publish()))
+}
+
+// cutAt cuts the file at off. If that fails what is above does not count all the same.
+func (c *chunk) cutAt(off int64) error {
+	err := c.file.Truncate(off)
+	if err != nil {
+		c.f.distrust(c.e, off)
+	}
+	return err
+}
+
+// publish tells readers how far the upload is. It returns [upload.ErrGone] if it was rejected while it flowed.
+func (c *chunk) publish() error {
+	c.e.mu.Lock()
+	defer c.e.mu.Unlock()
+	if err := c.e.writable(); err != nil || c.held || c.quiet {
+		return err
+	}
+	c.e.pos, c.e.rec.Offset = c.pos, c.pos
+	if c.pos > c.off {
+		c.e.zeroTail = c.zero
+	}
+	if c.f.durable {
+		c.e.rec.synced = c.synced
+	}
+	if c.pos < upload.HeadBytes && c.pos != c.length {
+		c.e.judged, c.e.rec.MediaType = false, "" // what was judged is gone: other bytes may come in its place
+	}
+	return nil
+}
+
+// end makes the chunk count, or takes it back if cause says that it is refused, and closes the file.
+func (c *chunk) end(cause error) error {
+	err := cause
+	c.quiet = false
+	switch {
+	case errors.As(cause, new(*upload.Rejection)), errors.Is(cause, upload.ErrGone): // settled, the bytes are removed
+	case errors.Is(cause, upload.ErrTooLarge), c.held && cause != nil:
+		err = errors.Join(err, c.takeBack())
+	case cause == nil && c.verify != nil:
+		err = c.checkAndSync()
+	default:
+		err = errors.Join(err, c.sync())
+	}
+	return errors.Join(err, c.file.Close())
+}
+
+// checkAndSync has the chunk verified, and makes it count.
+func (c *chunk) checkAndSync() error {
+	if err := c.verify(io.NewSectionReader(c.file, c.off, c.pos-c.off)); err != nil {
+		return errors.Join(err, c.takeBack())
+	}
+	if err := c.sync(); err != nil || !c.held {
+		return err
+	}
+	if err := c.letCount(); err != nil {
+		return errors.Join(err, c.takeBack())
+	}
+	if err := c.judge(); err != nil {
+		return err
+	}
+	return c.publish()
+}
+
+// letCount records that what was held has been checked.
+func (c *chunk) letCount() error {
+	c.e.mu.Lock()
+	defer c.e.mu.Unlock()
+	if err := c.e.writable(); err != nil {
+		return err
+	}
+	pos := c.pos
+	if err := c.f.saveChecked(c.e, &pos); err != nil {
+		return err
+	}
+	c.held = false
+	return nil
+}
+
+// takeBack cuts the file to where the chunk began, durably: bytes that were refused must not come back with the next boot.
+func (c *chunk) takeBack() error {
+	c.pos, c.synced = c.off, c.off
+	if c.undo {
+		c.length = upload.Deferred
+	}
+	c.f.owe(c.e.id, due(c.length, c.off))
+	err := c.cutAt(c.off)
+	if err == nil && c.f.durable {
+		err = c.settle(c.off)
+	}
+	if c.undo {
+		err = errors.Join(err, c.undeclare())
+	}
+	return errors.Join(err, c.publish())
+}
+
+// undeclare takes the length of the upload back.
+func (c *chunk) undeclare() error {
+	c.e.mu.Lock()
+	defer c.e.mu.Unlock()
+	if c.e.writable() != nil {
+		return nil // settled meanwhile
+	}
+	return c.f.change(c.e, func(rec *stored) { rec.Length = upload.Deferred })
+}
+
+// acknowledged is the offset that may be told now, but never less than where the chunk began.
+func (c *chunk) acknowledged() int64 {
+	c.e.mu.Lock()
+	defer c.e.mu.Unlock()
+	return max(c.e.rec.Offset, c.off)
+}
