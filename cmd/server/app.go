@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"sluice/internal/config"
+	"sluice/internal/events"
 	"sluice/internal/finish"
 	"sluice/internal/handlers"
 	"sluice/internal/store"
@@ -18,8 +19,11 @@ import (
 	"sluice/web"
 )
 
-// app is every part of the server, joined. Read build from top to bottom to follow the data: store, finish, handlers.
+// app is every part of the server, joined. Read build from top to bottom to follow the data: store, finish, handlers. What happens
+// on the way is told by the outbox and the hub.
 type app struct {
+	hub      *events.Hub
+	outbox   *outbox
 	stores   []*store.File
 	sweeper  *store.Sweeper
 	pipeline *finish.Pipeline
@@ -39,13 +43,28 @@ func build(cfg config.Config, log *slog.Logger) (a *app, err error) {
 	a.open = prometheus.NewGauge(prometheus.GaugeOpts{Name: "tusd_connections_open", Help: "Public connections open now."})
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), a.open, buildInfo())
 
+	// Who is told of what happens.
+	data, err := realPath(cfg.Data)
+	if err != nil {
+		return a, err
+	}
+	a.hub = events.NewHub(address(cfg))
+	eventMetrics := events.NewMetrics()
+	registry.MustRegister(eventMetrics.Collectors()...)
+	if a.outbox, err = openOutbox(cfg, a.hub, eventMetrics, log); err != nil {
+		return a, err
+	}
+	registry.MustRegister(a.outbox)
+
 	// Where the bytes go: a store for each profile, judging heads as they arrive.
 	storeMetrics, promises := store.NewMetrics(), new(store.Promises)
 	registry.MustRegister(storeMetrics.Collectors()...)
 	var endpoints []handlers.Endpoint
 	var lanes []finish.Lane
 	for _, profile := range cfg.Profiles {
-		files, err := store.Open(storeOptions(cfg, profile, storeMetrics, promises, log))
+		options := storeOptions(cfg, profile, storeMetrics, promises, log)
+		options.Record = a.record
+		files, err := store.Open(options)
 		if err != nil {
 			return a, fmt.Errorf("profile %s: %w", profile.Name, err)
 		}
@@ -54,6 +73,9 @@ func build(cfg config.Config, log *slog.Logger) (a *app, err error) {
 		lanes = append(lanes, finish.Lane{Profile: profile, Store: files})
 	}
 	registry.MustRegister(store.Disks(a.stores))
+	if err := a.reconcile(); err != nil {
+		return a, err
+	}
 	a.sweeper = store.NewSweeper(a.stores, log)
 
 	// What happens to complete uploads: whole ones are processed, streamed ones are let through.
@@ -62,12 +84,9 @@ func build(cfg config.Config, log *slog.Logger) (a *app, err error) {
 	a.pipeline = finish.New(finish.Options{Lanes: lanes, ImageMemory: cfg.ImageMemory, Metrics: finishMetrics, Logger: log})
 
 	// How clients reach both.
-	data, err := realPath(cfg.Data)
-	if err != nil {
-		return a, err
-	}
 	a.handlers, err = handlers.New(handlers.Options{
-		Endpoints: endpoints, Finisher: a.pipeline, Sweep: a.sweeper.Sweep, Data: data, Page: web.Handler(), PublicURL: cfg.PublicURL, CORSOrigins: cfg.CORSOrigins,
+		Endpoints: endpoints, Finisher: a.pipeline, Sweep: a.sweeper.Sweep, Replay: a.outbox.Replay, Recording: a.outbox.Check,
+		Listen: a.listen, ShowEvents: showEvents(cfg), ShowLevel: cfg.ShowLevel, Data: data, Page: web.Handler(), PublicURL: cfg.PublicURL, CORSOrigins: cfg.CORSOrigins,
 		MaxUploads: cfg.MaxUploads, IdleTimeout: cfg.IdleTimeout, Registry: registry, Logger: log,
 	})
 	return a, err
@@ -109,6 +128,12 @@ func (a *app) close() error {
 	var errs []error
 	for _, files := range a.stores {
 		errs = append(errs, files.Close())
+	}
+	if a.outbox != nil {
+		errs = append(errs, a.outbox.Close())
+	}
+	if a.hub != nil {
+		a.hub.Close()
 	}
 	return errors.Join(errs...)
 }

@@ -21,6 +21,7 @@ var allowed = map[string]struct {
 	"sluice/internal/store":    {"bytes: it knows files, and no HTTP", "upload durable splice", "github.com/prometheus"},
 	"sluice/internal/finish":   {"what happens to complete uploads: it knows neither files nor HTTP", "upload media", "github.com/prometheus golang.org/x/sync"},
 	"sluice/internal/handlers": {"HTTP: it knows no files", "upload", "github.com/prometheus github.com/tus/tusd golang.org/x/exp"},
+	"sluice/internal/events":   {"telling people: it knows neither uploads' bytes nor the page", "upload durable", "github.com/prometheus github.com/standard-webhooks"},
 	"sluice/cmd/server":        {"it joins the parts", "*", "*"},
 }
 

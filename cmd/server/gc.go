@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 
 	"sluice/internal/config"
 	"sluice/internal/durable"
+	"sluice/internal/events"
 	"sluice/internal/store"
 	"sluice/internal/upload"
 )
@@ -61,13 +61,14 @@ func sweepAlone(ctx context.Context, cfg config.Config, log *slog.Logger, tell f
 	if cfg.DryRun {
 		open = store.Inspect
 	}
-	metrics, promises := store.NewMetrics(), new(store.Promises)
-	var stores []*store.File
-	defer func() {
-		for _, files := range stores {
-			err = errors.Join(err, files.Close())
+	a := &app{}
+	defer func() { err = errors.Join(err, a.close()) }()
+	if !cfg.DryRun {
+		if a.outbox, err = openOutbox(cfg, nil, events.NewMetrics(), log); err != nil {
+			return err
 		}
-	}()
+	}
+	metrics, promises := store.NewMetrics(), new(store.Promises)
 	for _, profile := range cfg.Profiles {
 		if _, err := os.Stat(profile.Dir); errors.Is(err, fs.ErrNotExist) {
 			continue // nothing was ever uploaded
@@ -78,13 +79,19 @@ func sweepAlone(ctx context.Context, cfg config.Config, log *slog.Logger, tell f
 				return fmt.Errorf("profile %s: %w", profile.Name, err)
 			}
 		}
+		options.Record = a.record
 		files, err := open(options)
 		if err != nil {
 			return fmt.Errorf("profile %s: %w", profile.Name, err)
 		}
-		stores = append(stores, files)
+		a.stores = append(a.stores, files)
 	}
-	return store.NewSweeper(stores, log).Sweep(ctx, cfg.DryRun, tell)
+	if !cfg.DryRun {
+		if err := a.reconcile(); err != nil {
+			return err
+		}
+	}
+	return store.NewSweeper(a.stores, log).Sweep(ctx, cfg.DryRun, tell)
 }
 
 // tellLeftovers tells what opening a store removes by itself.
@@ -118,28 +125,17 @@ const answerWithin = 10 * time.Second
 
 // askToSweep has the server at the private listener sweep.
 func askToSweep(ctx context.Context, cfg config.Config, tell func(upload.Swept)) error {
-	data, err := realPath(cfg.Data)
-	if err != nil {
-		return err
-	}
-	query := url.Values{"data": {data}}
+	query := url.Values{}
 	if cfg.DryRun {
 		query.Set("dry-run", "")
 	}
-	address := "http://" + reachable(cfg.PrivateListen) + "/gc?" + query.Encode()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, nil)
+	resp, err := askServer(ctx, cfg, "/gc", query)
 	if err != nil {
 		return err
 	}
-	client := http.Client{Transport: &http.Transport{ResponseHeaderTimeout: answerWithin}} // no proxy: it is our own server
-	resp, err := client.Do(req)
-	if err != nil {
-		return fmt.Errorf("the data directory is in use, and its server does not answer: %w", err)
-	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "application/jsonl" {
-		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
-		return fmt.Errorf("the data directory is in use, and who answers at %s says %s: %q", cfg.PrivateListen, resp.Status, text)
+	if resp.Header.Get("Content-Type") != "application/jsonl" {
+		return fmt.Errorf("the data directory is in use, and who answers at %s is no server that sweeps", cfg.PrivateListen)
 	}
 	for lines := json.NewDecoder(resp.Body); ; {
 		var line struct {

@@ -64,6 +64,8 @@ func command(ctx context.Context, cfg config.Config, stdout, stderr io.Writer) e
 		return gc(ctx, cfg, stdout, stderr)
 	case config.FSCK:
 		return fsck(ctx, cfg, stdout, stderr)
+	case config.Replay:
+		return replay(ctx, cfg, stdout, stderr)
 	case config.Health:
 		return health(ctx, cfg.PrivateListen, stdout)
 	default:

@@ -26,6 +26,7 @@ const (
 	Serve   Command = "serve"
 	GC      Command = "gc"
 	FSCK    Command = "fsck"
+	Replay  Command = "replay"
 	Health  Command = "health"
 	Version Command = "version"
 )
@@ -33,25 +34,29 @@ const (
 // Config is what [Parse] found. Version has Command alone, Health PrivateListen besides, and the others everything.
 type Config struct {
 	Command         Command
-	DryRun          bool             // GC only tells
-	Repair          bool             // FSCK mends
-	Listen          string           // host:port of the public listener; port 0 takes a free one
-	PrivateListen   string           // host:port of the private listener; may be other than loopback, and may be ":port"
-	TLSCert, TLSKey string           // files in PEM, both or neither; the public listener speaks TLS with them
-	PublicURL       *url.URL         // under which clients reach the server, no slash at the end; nil if not given
-	Data            string           // the data directory, as it was given
-	Durability      string           // "always" or "none"
-	CORSOrigins     []string         // scheme://host[:port] in lower case, or "*" alone
-	Profiles        []upload.Profile // checked, at least one, Dir absolute; built-in rows first
-	Reserve         int64            // bytes of disk kept free, 0 or more
-	SweepInterval   time.Duration    // 0 is never
-	Splice          bool             // bytes go from socket to file inside the kernel where they can
-	MaxConnections  int              // of the public listener at once
-	MaxUploads      int              // requests that carry upload bytes, at once
-	ImageMemory     int64            // bytes for the whole lane together, at least [WholeJobBytes] of every row in it
-	IdleTimeout     time.Duration    // after which a connection on which no byte moves is closed
-	ShutdownTimeout time.Duration    // that requests under way are given to end
-	LogFormat       string           // "text" or "json"
+	DryRun          bool              // GC only tells
+	Repair          bool              // FSCK mends
+	Replay          upload.Replay     // what Replay delivers again
+	Listen          string            // host:port of the public listener; port 0 takes a free one
+	PrivateListen   string            // host:port of the private listener; may be other than loopback, and may be ":port"
+	TLSCert, TLSKey string            // files in PEM, both or neither; the public listener speaks TLS with them
+	PublicURL       *url.URL          // under which clients reach the server, no slash at the end; nil if not given
+	Data            string            // the data directory, as it was given
+	Durability      string            // "always" or "none"
+	CORSOrigins     []string          // scheme://host[:port] in lower case, or "*" alone
+	Profiles        []upload.Profile  // checked, at least one, Dir absolute; built-in rows first
+	Reserve         int64             // bytes of disk kept free, 0 or more
+	SweepInterval   time.Duration     // 0 is never
+	Splice          bool              // bytes go from socket to file inside the kernel where they can
+	Endpoints       []upload.Endpoint // who is told of events; checked, each name once
+	PublicEvents    string            // "local", "all" or "named"
+	ShowLevel       bool
+	MaxConnections  int           // of the public listener at once
+	MaxUploads      int           // requests that carry upload bytes, at once
+	ImageMemory     int64         // bytes for the whole lane together, at least [WholeJobBytes] of every row in it
+	IdleTimeout     time.Duration // after which a connection on which no byte moves is closed
+	ShutdownTimeout time.Duration // that requests under way are given to end
+	LogFormat       string        // "text" or "json"
 	LogLevel        slog.Level
 }
 

@@ -62,8 +62,8 @@ func TestNoArgumentAtAllIsEnough(t *testing.T) {
 	c := mustParse(t, nil, nil, "")
 	data, _ := filepath.Abs("data")
 	got := fmt.Sprintf("%+v", c)
-	want := fmt.Sprintf("{Command:serve DryRun:false Repair:false Listen:127.0.0.1:8080 PrivateListen:127.0.0.1:8081 TLSCert: TLSKey: PublicURL:<nil> Data:./data "+
-		"Durability:always CORSOrigins:[*] Profiles:%+v Reserve:1073741824 SweepInterval:10m0s Splice:true MaxConnections:10000 MaxUploads:2000 "+
+	want := fmt.Sprintf("{Command:serve DryRun:false Repair:false Replay:{Endpoint: Profile: ID: Type: Delivered:false} Listen:127.0.0.1:8080 PrivateListen:127.0.0.1:8081 TLSCert: TLSKey: PublicURL:<nil> Data:./data "+
+		"Durability:always CORSOrigins:[*] Profiles:%+v Reserve:1073741824 SweepInterval:10m0s Splice:true Endpoints:[] PublicEvents:local ShowLevel:true MaxConnections:10000 MaxUploads:2000 "+
 		"ImageMemory:1073741824 IdleTimeout:1m0s ShutdownTimeout:10s LogFormat:text LogLevel:INFO}", builtIn(data))
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
@@ -102,12 +102,25 @@ var settings = []struct {
 	{"image-memory", "2GiB", "3 GiB", "4gib", [3]string{"2147483648", "3221225472", "4294967296"}, func(c Config) any { return c.ImageMemory }},
 	{"idle-timeout", "1s", "2m", "3d", [3]string{"1s", "2m0s", "72h0m0s"}, func(c Config) any { return c.IdleTimeout }},
 	{"shutdown-timeout", "1s", "2m", "3d", [3]string{"1s", "2m0s", "72h0m0s"}, func(c Config) any { return c.ShutdownTimeout }},
+	{"webhook", "http://a", "http://b", "https://c", [3]string{"http://a", "http://b", "https://c"}, func(c Config) any { return c.Endpoints[0].URL }},
+	{"webhook-key", "[" + keyA + ", " + keyB + "]", keyB, keyA, [3]string{"[" + keyA + " " + keyB + "]", "[" + keyB + "]", "[" + keyA + "]"}, func(c Config) any { return c.Endpoints[0].Keys }},
+	{"webhook-private", "true", "false", "true", [3]string{"true", "false", "true"}, func(c Config) any { return c.Endpoints[0].AllowPrivate }},
+	{"public-events", "all", "named", "local", [3]string{"all", "named", "local"}, func(c Config) any { return c.PublicEvents }},
+	{"show-level", "false", "true", "false", [3]string{"false", "true", "false"}, func(c Config) any { return c.ShowLevel }},
 	{"log-format", "json", "text", "json", [3]string{"json", "text", "json"}, func(c Config) any { return c.LogFormat }},
 	{"log-level", "debug", "warn", "error", [3]string{"DEBUG", "WARN", "ERROR"}, func(c Config) any { return c.LogLevel }},
 }
 
 // beside is what a setting makes no sense without.
-var beside = map[string][]string{"tls-cert": {"--tls-key=k"}, "tls-key": {"--tls-cert=c"}}
+var beside = map[string][]string{
+	"tls-cert": {"--tls-key=k"}, "tls-key": {"--tls-cert=c"},
+	"webhook-key": {"--webhook=http://a"}, "webhook-private": {"--webhook=http://a"},
+}
+
+const (
+	keyA = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+	keyB = "whsec_BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA="
+)
 
 func TestFlagBeatsEnvironmentBeatsFile(t *testing.T) {
 	for _, s := range settings {

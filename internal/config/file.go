@@ -17,6 +17,8 @@ type file struct {
 	settings map[string]setting // by key
 	order    []string           // its keys, in order
 	rows     []*yaml.Node       // of the table of profiles, each a mapping
+
+	endpoints []*yaml.Node // each a mapping
 }
 
 // setting is one key with its value.
@@ -61,8 +63,12 @@ func parseFile(name string, data []byte) (*file, []error) {
 
 // take puts one key of the top level where it belongs.
 func (f *file) take(p pair, faults *faults) {
-	if p.key == "profiles" {
-		f.takeRows(p, faults)
+	switch p.key {
+	case "profiles":
+		f.rows = nodesOf(p, faults)
+		return
+	case "endpoints":
+		f.endpoints = nodesOf(p, faults)
 		return
 	}
 	items, err := texts(p.value)
@@ -74,14 +80,16 @@ func (f *file) take(p pair, faults *faults) {
 	f.settings[p.key] = setting{place: p.place, value: strings.Join(items, ","), list: p.value.Kind == yaml.SequenceNode}
 }
 
-func (f *file) takeRows(p pair, faults *faults) {
+// nodesOf are the items of a list of mappings.
+func nodesOf(p pair, faults *faults) (nodes []*yaml.Node) {
 	if p.value.Kind != yaml.SequenceNode {
 		faults.add(fmt.Errorf("%s: must be a list of rows", p.place))
-		return
+		return nil
 	}
 	for _, node := range p.value.Content {
-		f.rows = append(f.rows, deref(node))
+		nodes = append(nodes, deref(node))
 	}
+	return nodes
 }
 
 // pair is a key of a mapping with its value.

@@ -13,7 +13,10 @@ import (
 )
 
 func TestTheExampleInTheHelpIsRight(t *testing.T) {
-	c := mustParse(t, nil, nil, exampleFile)
+	c := mustParse(t, nil, map[string]string{"WEBHOOK_KEY": keyA}, exampleFile)
+	if len(c.Endpoints) != 1 || !slices.Equal(c.Endpoints[0].Keys, []string{keyA}) {
+		t.Errorf("got endpoints %v", c.Endpoints)
+	}
 	var got []string
 	for _, p := range c.Profiles {
 		got = append(got, fmt.Sprintf("%s %s %d %v %s", p.Name, p.Path, p.MaxBytes, p.Lifetime, p.Dir))

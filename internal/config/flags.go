@@ -15,12 +15,19 @@ type flags struct {
 	Serve   struct{} `cmd:"" default:"1" help:"Take uploads. This is what sluice does without a command."`
 	GC      struct{} `cmd:"" name:"gc" help:"Remove what is over; --dry-run tells what that would be."`
 	FSCK    struct{} `cmd:"" name:"fsck" help:"Look for what is wrong with the data; --repair mends it."`
+	Replay  struct{} `cmd:"" help:"Deliver again the events that an endpoint did not take."`
 	Health  struct{} `cmd:"" help:"Ask a running server, at its --private-listen, whether it is well."`
 	Version struct{} `cmd:"" help:"Say which version this is."`
 
 	Config string `group:"General" placeholder:"FILE" help:"Read settings and profiles from this YAML file."`
 	DryRun bool   `group:"General" help:"Only tell what would be removed."`
 	Repair bool   `group:"General" help:"Mend what is wrong, as far as that needs no guessing."`
+
+	Endpoint  string `group:"General" placeholder:"NAME" help:"Only to this endpoint."`
+	Profile   string `group:"General" placeholder:"NAME" help:"Only of uploads of this profile."`
+	ID        string `name:"id" group:"General" placeholder:"ID" help:"Only of this upload."`
+	Type      string `group:"General" placeholder:"TYPE" help:"Only of this type, such as upload.ready."`
+	Delivered bool   `group:"General" help:"Also what was delivered, as long as it is kept; needs --id."`
 
 	Listen        string   `group:"Network" placeholder:"ADDR" default:"127.0.0.1:8080" help:"Where clients come in. Port 0 takes a free port."`
 	PrivateListen string   `group:"Network" placeholder:"ADDR" default:"127.0.0.1:8081" help:"Metrics, health, profiling and administration: keep it private."`
@@ -42,6 +49,12 @@ type flags struct {
 	ImageMemory     string `group:"Limits" placeholder:"SIZE" default:"1GiB" help:"Memory for all pictures in the making, together."`
 	IdleTimeout     string `group:"Limits" placeholder:"TIME" default:"60s" help:"Close a connection on which no byte moves for so long."`
 	ShutdownTimeout string `group:"Limits" placeholder:"TIME" default:"10s" help:"Time that open requests are given to end when the server stops."`
+
+	Webhook        string   `group:"Events" placeholder:"URL" help:"Tell this address what happens to uploads. The file can name more."`
+	WebhookKey     []string `group:"Events" placeholder:"KEY" help:"Signs it: whsec_..., env:NAME or file:NAME. Two while they change."`
+	WebhookPrivate string   `group:"Events" placeholder:"true|false" default:"false" help:"Whether --webhook may be on this machine or in a private network."`
+	PublicEvents   string   `group:"Events" placeholder:"local|all|named" default:"local" help:"Whom /events tells all. local: all, if only this machine can listen."`
+	ShowLevel      string   `group:"Events" placeholder:"true|false" default:"true" help:"Tell at /events how much memory is used and how many bytes came."`
 
 	LogFormat string `group:"Logging" placeholder:"text|json" default:"text" help:"Lines for people, or JSON for programs."`
 	LogLevel  string `group:"Logging" placeholder:"LEVEL" default:"info" help:"The least that is logged: debug, info, warn or error."`
@@ -126,7 +139,8 @@ func (l *commandLine) command() Command {
 func usedBy(command Command, name string) bool {
 	of := map[Command][]string{
 		Health: {"private-listen", "config"},
-		GC:     {"private-listen", "config", "dry-run", "data", "durability", "log-format", "log-level"},
+		GC:     {"private-listen", "config", "dry-run", "data", "durability", "webhook", "webhook-key", "webhook-private", "log-format", "log-level"},
+		Replay: {"private-listen", "config", "data", "durability", "endpoint", "profile", "id", "type", "delivered", "webhook", "webhook-key", "webhook-private", "log-format", "log-level"},
 		FSCK:   {"config", "repair", "data", "durability", "log-format", "log-level"},
 	}
 	if command == Serve {
@@ -136,7 +150,9 @@ func usedBy(command Command, name string) bool {
 }
 
 // lineOnly tells flags that are about one run of a command: neither the environment nor the file has them.
-func lineOnly(name string) bool { return name == "dry-run" || name == "repair" }
+func lineOnly(name string) bool {
+	return slices.Contains([]string{"dry-run", "repair", "endpoint", "profile", "id", "type", "delivered"}, name)
+}
 
 func (l *commandLine) flag(arg string) *kong.Flag {
 	for _, flag := range l.ctx.Model.Flags {

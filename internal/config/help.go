@@ -27,12 +27,17 @@ profiles:
     lane: stream       # or whole, for pictures
     maxBytes: 20GB
     accept: [application/pdf, image/*]
+endpoints:
+  - name: back-end
+    url: https://app.example.com/uploads
+    keys: [env:WEBHOOK_KEY]
+    types: [upload.ready, upload.rejected]
 `
 
 const rules = `
 A flag beats its $VARIABLE, which beats the file, which beats the default.
 SIZE is bytes, or has a unit: 512MiB, 10GB. TIME is such as 90s, 24h or 7d.
-In the file the keys are the names of the flags, and profiles:
+In the file the keys are the names of the flags, profiles and endpoints:
 
 `
 
@@ -99,6 +104,9 @@ func writeFlags(w io.Writer, command Command, flags []*kong.Flag) {
 func flagLine(flag *kong.Flag) string {
 	if flag.Name == "help" {
 		return "  -h, --help"
+	}
+	if lineOnly(flag.Name) && flag.PlaceHolder != "" {
+		return "  --" + flag.Name + "=" + flag.PlaceHolder
 	}
 	if lineOnly(flag.Name) {
 		return "  --" + flag.Name

@@ -49,7 +49,7 @@ func (s *source) Validate(*kong.Application) error { return nil }
 // strangers names the keys of the file that no flag has, and lists given to flags that take one value.
 func (s *source) strangers(flags []*kong.Flag) []error {
 	known := map[string]*kong.Flag{}
-	names := []string{"profiles"}
+	names := []string{"profiles", "endpoints"}
 	for _, flag := range flags {
 		if flag.Name != "help" && flag.Name != "config" && !lineOnly(flag.Name) {
 			known[flag.Name] = flag

@@ -1,6 +1,11 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+
+	"sluice/internal/upload"
+)
 
 // values turns text into values and notes what is wrong with it.
 type values struct {
@@ -30,7 +35,11 @@ func (v *values) build(c *Config, f *flags) {
 		return
 	}
 	c.DryRun, c.Repair = f.DryRun, f.Repair
+	c.Replay = upload.Replay{Endpoint: f.Endpoint, Profile: f.Profile, Type: upload.EventType(f.Type), Delivered: f.Delivered}
+	c.Replay.ID = read(v, "id", f.ID, parseID)
+	v.checkReplay(c.Replay)
 	v.fill(c, f)
+	v.endpoints(c, f)
 	table, faults := profileTable(v.src.file)
 	v.faults.add(faults...)
 	v.check(c, table)
@@ -55,6 +64,29 @@ func (v *values) fill(c *Config, f *flags) {
 	c.ImageMemory = read(v, "image-memory", f.ImageMemory, positive(parseSize))
 	c.IdleTimeout = read(v, "idle-timeout", f.IdleTimeout, positive(parseDuration))
 	c.ShutdownTimeout = read(v, "shutdown-timeout", f.ShutdownTimeout, positive(parseDuration))
+	c.ShowLevel = read(v, "show-level", f.ShowLevel, parseBool)
+	c.PublicEvents = read(v, "public-events", f.PublicEvents, oneOf("local", "all", "named"))
 	c.LogFormat = read(v, "log-format", f.LogFormat, oneOf("text", "json"))
 	c.LogLevel = read(v, "log-level", f.LogLevel, parseLevel)
+}
+
+// checkReplay refuses what can match nothing.
+func (v *values) checkReplay(r upload.Replay) {
+	if r.Type != "" && !slices.Contains(upload.EventTypes(), r.Type) {
+		v.fault("type", "no events are of type %q", r.Type)
+	}
+	if r.Delivered && r.ID == "" {
+		v.fault("delivered", "needs --id beside it")
+	}
+}
+
+func parseID(raw string) (upload.ID, error) {
+	if raw == "" {
+		return "", nil
+	}
+	id, err := upload.ParseID(raw)
+	if err != nil {
+		return "", fmt.Errorf("%q is not the id of an upload", raw)
+	}
+	return id, nil
 }

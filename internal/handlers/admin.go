@@ -15,10 +15,19 @@ type sweptLine struct {
 	Problem string `json:"problem,omitempty"` // with Done: not everything could be removed
 }
 
+// isAsked tells whether the command that asks means this server's data directory.
+func (h *Handlers) isAsked(w http.ResponseWriter, r *http.Request) bool {
+	data := r.URL.Query().Get("data")
+	if data == "" || data == h.data {
+		return true
+	}
+	http.Error(w, "this server has another data directory: "+h.data, http.StatusConflict)
+	return false
+}
+
 // gc is for `sluice gc`, which says for which data directory it asks. It sweeps, or with ?dry-run tells what a sweep would do: a line of JSON for each thing, as it goes.
 func (h *Handlers) gc(w http.ResponseWriter, r *http.Request) {
-	if data := r.URL.Query().Get("data"); data != "" && data != h.data {
-		http.Error(w, "this server has another data directory: "+h.data, http.StatusConflict)
+	if !h.isAsked(w, r) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/jsonl")
@@ -36,4 +45,23 @@ func (h *Handlers) gc(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_ = out.Encode(last)
+}
+
+// replayed is for `sluice replay`: it has events delivered again, and answers how many.
+func (h *Handlers) replayed(w http.ResponseWriter, r *http.Request) {
+	if !h.isAsked(w, r) {
+		return
+	}
+	query := r.URL.Query()
+	n, err := h.replay(r.Context(), upload.Replay{
+		Endpoint: query.Get("endpoint"), Profile: query.Get("profile"), ID: upload.ID(query.Get("id")),
+		Type: upload.EventType(query.Get("type")), Delivered: query.Has("delivered"),
+	})
+	if err != nil { // this listener is the operator's
+		h.log.Error("replaying", "err", err)
+		http.Error(w, err.Error(), http.StatusUnprocessableEntity)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(map[string]int{"replayed": n})
 }

@@ -17,6 +17,7 @@ import (
 	"net/http/pprof"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -56,6 +57,9 @@ type Finisher interface {
 // Sweep removes what is over, or only tells of it.
 type Sweep func(ctx context.Context, dry bool, tell func(upload.Swept)) error
 
+// Replay has events delivered again, and returns how many. It is [upload.ErrNoEndpoint] if there is none of that name.
+type Replay func(ctx context.Context, which upload.Replay) (int, error)
+
 // Endpoint joins a profile with its store.
 type Endpoint struct {
 	Profile upload.Profile
@@ -67,6 +71,11 @@ type Options struct {
 	Endpoints   []Endpoint
 	Finisher    Finisher
 	Sweep       Sweep
+	Replay      Replay
+	Listen      Listen
+	ShowEvents  bool          // to everybody, all about every upload; else only to who names it
+	ShowLevel   bool          // each second, to who listens
+	Recording   func() error  // whether events can be recorded: nil, or why not
 	Data        string        // the data directory, absolute: what [Sweep] is asked for
 	Page        http.Handler  // serves / and its files
 	PublicURL   *url.URL      // under which clients reach the public handler; nil: locations are paths
@@ -84,14 +93,22 @@ type Handlers struct {
 	Public  http.Handler
 	Private http.Handler
 
-	endpoints []*endpoint
-	sweep     Sweep
-	data      string
-	metrics   *metrics
-	log       *slog.Logger
-	idle      time.Duration
-	cors      cors
-	bodies    chan struct{} // a token for each request with a body
+	endpoints  []*endpoint
+	sweep      Sweep
+	replay     Replay
+	listen     Listen
+	showEvents bool
+	level      *level // nil: it is not shown
+	recording  func() error
+	listeners  atomic.Int64  // at /events
+	flowed     atomic.Int64  // bytes received in bodies
+	stopping   chan struct{} // closed by Drain
+	data       string
+	metrics    *metrics
+	log        *slog.Logger
+	idle       time.Duration
+	cors       cors
+	bodies     chan struct{} // a token for each request with a body
 
 	serving  sync.WaitGroup // every public request
 	mu       sync.Mutex     // guards draining and active
@@ -102,8 +119,12 @@ type Handlers struct {
 // New joins the parts.
 func New(o Options) (*Handlers, error) {
 	h := &Handlers{
-		log: o.Logger, sweep: o.Sweep, data: o.Data, idle: o.IdleTimeout, cors: newCORS(o.CORSOrigins), bodies: make(chan struct{}, o.MaxUploads),
+		log: o.Logger, sweep: o.Sweep, replay: o.Replay, listen: o.Listen, showEvents: o.ShowEvents, recording: o.Recording, stopping: make(chan struct{}),
+		data: o.Data, idle: o.IdleTimeout, cors: newCORS(o.CORSOrigins), bodies: make(chan struct{}, o.MaxUploads),
 		active: make(map[*request]struct{}),
+	}
+	if o.ShowLevel {
+		h.level = &level{bytes: h.flowed.Load, active: h.receiving}
 	}
 	for _, e := range o.Endpoints {
 		endpoint, err := newEndpoint(h, e, o)
@@ -132,9 +153,12 @@ func New(o Options) (*Handlers, error) {
 //	GET     {id}         the content, once ready               content.go
 //	GET     {id}/status  the state at any time                 status.go
 //	GET     {id}/{name}  a variant                             content.go
+//
+// GET /events tells what happens (events.go).
 func (h *Handlers) public(page http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", page)
+	mux.HandleFunc("/events", h.events)
 	for _, e := range h.endpoints {
 		mux.Handle(e.profile.Path, e)
 		mux.Handle(e.profile.Path[:len(e.profile.Path)-1], e) // tusd takes the path without its slash too
@@ -148,7 +172,10 @@ func (h *Handlers) private(registry *prometheus.Registry) http.Handler {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}))
 	mux.HandleFunc("GET /healthz", h.healthz)
 	mux.HandleFunc("GET /readyz", h.readyz)
-	mux.Handle("POST /gc", http.NewCrossOriginProtection().Handler(http.HandlerFunc(h.gc))) // no web page may ask for it
+	mux.HandleFunc("GET /events", h.eventsForOperator)
+	own := http.NewCrossOriginProtection() // no web page may ask for these
+	mux.Handle("POST /gc", own.Handler(http.HandlerFunc(h.gc)))
+	mux.Handle("POST /replay", own.Handler(http.HandlerFunc(h.replayed)))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
@@ -158,10 +185,14 @@ func (h *Handlers) private(registry *prometheus.Registry) http.Handler {
 }
 
 // Drain makes every request that receives bytes stop, keeping what has arrived, and refuses new ones with 503. HEAD, GET
-// and status are answered as before, so nobody takes an upload for lost while the server goes down.
+// and status are answered as before, so nobody takes an upload for lost while the server goes down. Who listens to events is let
+// go.
 func (h *Handlers) Drain() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if !h.draining {
+		close(h.stopping)
+	}
 	h.draining = true
 	for r := range h.active {
 		r.interrupt(upload.ErrShutdown)
@@ -192,4 +223,11 @@ func (h *Handlers) leave(r *request) {
 	defer h.mu.Unlock()
 	delete(h.active, r)
 	<-h.bodies
+}
+
+// receiving is how many requests carry the bytes of uploads now.
+func (h *Handlers) receiving() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.active)
 }

@@ -20,6 +20,10 @@ func (h *Handlers) readyz(w http.ResponseWriter, _ *http.Request) {
 		}
 		fmt.Fprintf(&lines, "store %s: %s\n", e.profile.Name, word)
 	}
+	if err := h.recording(); err != nil {
+		status = http.StatusServiceUnavailable
+		fmt.Fprintf(&lines, "events: %v\n", err)
+	}
 	h.mu.Lock()
 	if h.draining {
 		status = http.StatusServiceUnavailable

@@ -53,7 +53,7 @@ func (h *Handlers) serve(next http.Handler, req *request, r *http.Request) {
 }
 
 func (h *Handlers) newRequest(w http.ResponseWriter, r *http.Request) *request {
-	req := &request{id: requestID(r), method: r.Method, route: "page", outer: r, body: &tap{body: r.Body, length: r.ContentLength}}
+	req := &request{id: requestID(r), method: r.Method, route: "page", outer: r, body: &tap{body: r.Body, length: r.ContentLength, all: &h.flowed}}
 	req.w = &response{ResponseWriter: w, req: req, errors: h.metrics.errors, idle: h.idle}
 	for key := range r.Trailer { // declared, without values yet
 		req.trailers = append(req.trailers, key)

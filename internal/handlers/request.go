@@ -115,10 +115,11 @@ func (r *request) spoiled() bool {
 // is too long; the tap remembers what really happened.
 type tap struct {
 	body   io.ReadCloser
-	length int64       // as announced, -1 if it was not
-	n      int64       // bytes that came out
-	err    error       // that ended it; io.EOF at its end
-	ended  atomic.Bool // it has, in whatever way; for other goroutines
+	length int64         // as announced, -1 if it was not
+	n      int64         // bytes that came out
+	all    *atomic.Int64 // those of every request
+	err    error         // that ended it; io.EOF at its end
+	ended  atomic.Bool   // it has, in whatever way; for other goroutines
 }
 
 // unread tells that more of the body may come.
@@ -127,6 +128,7 @@ func (t *tap) unread() bool { return t.err != io.EOF && (t.length < 0 || t.n < t
 func (t *tap) Read(p []byte) (int, error) {
 	n, err := t.body.Read(p)
 	t.n += int64(n)
+	t.all.Add(int64(n))
 	if err != nil {
 		t.err = err
 	}

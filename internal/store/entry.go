@@ -26,14 +26,15 @@ type entry struct {
 
 	mu         sync.Mutex // guards what follows; held for file operations on the record, never while a client is waited for
 	loaded     bool
-	gone       bool // removed, or being removed
-	unrecorded bool // there is no record yet: see [File.Announce]
-	fresh      bool // the file for the content is not made yet
-	named      bool // its name is known to be durable
-	zeroTail   bool // the last byte is a zero: see tail.go
-	unsynced   bool // a sync failed, and the bytes that it was for are not given up yet
-	uncut      bool // bytes above pos are there that do not count, and no record says so
-	judged     bool // the judge has taken the head of the bytes that are stored
+	gone       bool         // removed, or being removed
+	unrecorded bool         // there is no record yet: see [File.Announce]
+	fresh      bool         // the file for the content is not made yet
+	named      bool         // its name is known to be durable
+	zeroTail   bool         // the last byte is a zero: see tail.go
+	unsynced   bool         // a sync failed, and the bytes that it was for are not given up yet
+	uncut      bool         // bytes above pos are there that do not count, and no record says so
+	judged     bool         // the judge has taken the head of the bytes that are stored
+	told       upload.State // that everybody knows of, and the record on disk has; "" before there is one
 	rec        stored
 	saved      int64 // rec.synced as it is on disk
 	room       int   // bytes of the record's file; 0 if that is not known
@@ -122,7 +123,7 @@ func (f *File) load(e *entry) error {
 	}
 	e.rec.Profile = f.profile // tusd's own records name none
 	e.room = len(raw)
-	e.saved, e.pos, e.judged = e.rec.synced, e.rec.Offset, e.rec.State.Complete()
+	e.saved, e.pos, e.judged, e.told = e.rec.synced, e.rec.Offset, e.rec.judged(), e.rec.State
 	e.active.Store(e.rec.Changed.UnixNano())
 	switch {
 	case e.rec.State == upload.Receiving && !e.rec.ofParts(): // of a final of ours the file tells nothing
@@ -183,12 +184,25 @@ func (f *File) measure(e *entry) error {
 	f.recall(e.id, due(e.rec.Length, e.pos))
 	switch {
 	case e.pos == e.rec.Length:
-		e.rec.State = upload.Received // a crash, or tusd, ended after the last byte; processing is due
+		f.received(e)
 	case e.rec.Final:
 		e.pos, e.rec.Offset, e.rec.synced = 0, 0, 0 // tusd did not come to its end: it is assembled anew
 	}
 	e.rec.MediaType = "" // of bytes that may have been taken back: the judge looks again
 	return nil
+}
+
+// received notes that the bytes of e are all there: a crash, or tusd, ended after the last one, and processing is due. Where it
+// cannot be written down, the next state will be.
+func (f *File) received(e *entry) {
+	if f.record != nil { // else nobody has to be told of it
+		err := f.change(e, func(rec *stored) { rec.State, rec.MediaType = upload.Received, "" })
+		if err == nil {
+			return
+		}
+		f.log.Warn("a state is not recorded", "profile", f.profile, "id", e.id, "err", err)
+	}
+	e.rec.State = upload.Received
 }
 
 // makeSure makes the bytes of e that count durable, with their name.
@@ -311,7 +325,7 @@ func (f *File) saveChecked(e *entry, checked *int64) error {
 	return nil
 }
 
-// save writes the record of e, whose mutex is held.
+// save writes the record of e, whose mutex is held, and has everybody told of a new state.
 func (f *File) save(e *entry) error {
 	raw, err := e.rec.encode()
 	if err != nil {
@@ -321,6 +335,9 @@ func (f *File) save(e *entry) error {
 		return fmt.Errorf("store: write record of %s: %w", e.id, f.diskError(err))
 	}
 	e.saved, e.unrecorded, e.named = e.rec.synced, false, f.durable && !e.fresh
+	was := e.told
+	e.told = e.rec.State
+	f.tell(was, e.rec.Record)
 	return nil
 }
 

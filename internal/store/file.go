@@ -48,6 +48,7 @@ type File struct {
 	retention time.Duration
 	maxBytes  int64
 	direct    func(mediaType string) bool // see [Options]
+	record    Recorder                    // see [Options]
 	keepParts bool
 	disk      *disk              // what was promised where this store is
 	copying   chan struct{}      // a token for each final that is being assembled
@@ -68,10 +69,15 @@ var _ Store = (*File)(nil)
 
 // name is the path of a file of id: its content for suffix "".
 func (f *File) name(id upload.ID, suffix string) string {
-	if f.flat {
-		return string(id) + suffix
+	return ContentName(f.flat, id) + suffix
+}
+
+// ContentName is where the content of id is, below the directory of its store.
+func ContentName(flat bool, id upload.ID) string {
+	if flat {
+		return string(id)
 	}
-	return path.Join(fan(id), string(id)+suffix)
+	return path.Join(fan(id), string(id))
 }
 
 func fan(id upload.ID) string { return string(id[:min(fanLetters, len(id))]) }

@@ -72,6 +72,11 @@ func (s stored) counted(size int64) int64 {
 // emptied tells that the upload's bytes are removed, or went into a final.
 func (s stored) emptied() bool { return s.State.Gone() || s.JoinedIn != "" }
 
+// judged tells that the judge has nothing to say about the upload any more. One that was found full has no type yet.
+func (s stored) judged() bool {
+	return s.State.Complete() && (s.State != upload.Received || s.MediaType != "")
+}
+
 // goBack makes an upload one that is received again from kept on, marked as damaged. A final whose parts are gone becomes an
 // upload like any other: nothing else can bring back what it lost.
 func (s *stored) goBack(kept int64, partsThere bool) {

@@ -94,7 +94,7 @@ func (f *File) repairUpload(id upload.ID) error {
 	}
 	f.log.Error("bytes were lost in a power cut", "profile", f.profile, "id", id, "kept", kept, "known", known, "length", rec.Length)
 	rec.goBack(kept, f.partsThere(rec))
-	return f.save(&entry{id: id, rec: rec})
+	return f.save(&entry{id: id, rec: rec, told: rec.State}) // no news: what it had come to, it comes to again
 }
 
 // partsThere tells that a final can be assembled anew.

@@ -139,7 +139,10 @@ func (f *File) goOnRemoving(id upload.ID) error {
 // removeGone removes what is left of a terminated upload, its renamed record last.
 func (f *File) removeGone(id upload.ID) error {
 	raw, _ := f.fs.ReadFile(f.name(id, goneSuffix)) // an unreadable one leaves the profile's own names
-	rec, _ := decodeRecord(id, raw)
+	rec, err := decodeRecord(id, raw)
+	if err == nil {
+		f.tellGone(rec.Record)
+	}
 	if err := f.removeContent(id, rec.Record); err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@
 // # Order of writing
 //
 // A record is written before anybody hears of an upload, and removed last, so no bytes lie about that somebody knows of. Records are replaced whole. A
-// state is on disk before anybody is told. The content of a ready upload never changes.
+// state is on disk before anybody is told, and so is its event. The content of a ready upload never changes.
 //
 // # Locks
 //
@@ -140,6 +140,7 @@ type Options struct {
 	KeepParts bool      // uploads that were joined stay, as long as unfinished ones do
 	Promises  *Promises // shared by the stores of a process; nil: this one's own
 	Judge     Judge     // nil: content is not looked at while it arrives
+	Record    Recorder  // nil: nobody has to be told of anything
 	Metrics   *Metrics
 	Logger    *slog.Logger
 }

@@ -37,6 +37,8 @@ var (
 	ErrInsufficientStorage = errors.New("insufficient storage")
 	// ErrUnreadable: the stored record of this upload is torn; it can only be deleted.
 	ErrUnreadable = errors.New("stored record is unreadable")
+	// ErrNoEndpoint: events are delivered to no endpoint of that name.
+	ErrNoEndpoint = errors.New("no such endpoint")
 	// ErrBadMetadata: Upload-Metadata breaks the protocol's rules.
 	ErrBadMetadata = errors.New("malformed metadata")
 )
