@@ -58,7 +58,9 @@ func (h *Handlers) replayed(w http.ResponseWriter, r *http.Request) {
 		Type: upload.EventType(query.Get("type")), Delivered: query.Has("delivered"),
 	})
 	if err != nil { // this listener is the operator's
-		h.log.Error("replaying", "err", err)
+		if !errors.Is(err, upload.ErrNoEndpoint) {
+			h.log.Error("replaying", "err", err)
+		}
 		http.Error(w, err.Error(), http.StatusUnprocessableEntity)
 		return
 	}
