@@ -4,6 +4,7 @@
 import { spawn, execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer as createEndpoint } from 'node:http'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -61,11 +62,15 @@ async function load(base) {
   await fetch(base + '/files/none', { method: 'PATCH', headers: { ...body, 'Upload-Offset': 0 }, body: 'x' })
 }
 
+const endpoint = createEndpoint((request, answer) => request.resume().on('end', () => answer.end()))
+
 async function main() {
   const [port, metricsPort, prometheusPort] = [await freePort(), await freePort(), await freePort()]
   const base = `http://127.0.0.1:${port}`
+  endpoint.listen(0, '127.0.0.1')
+  await once(endpoint, 'listening')
   const server = start(serverBinary(),
-    ['serve', `--listen=127.0.0.1:${port}`, `--private-listen=127.0.0.1:${metricsPort}`, `--data=${join(dir, 'data')}`])
+    ['serve', `--webhook=http://127.0.0.1:${endpoint.address().port}/`, '--webhook-private=true', `--listen=127.0.0.1:${port}`, `--private-listen=127.0.0.1:${metricsPort}`, `--data=${join(dir, 'data')}`])
   await until('sluice', server, () => fetch(`http://127.0.0.1:${metricsPort}/readyz`).then((r) => r.ok))
 
   // The shipped configuration, with the one address and the pace changed.
@@ -117,6 +122,7 @@ try {
   console.error(`check-dashboard: ${error.message}`)
   process.exitCode = 1
 } finally {
+  endpoint.close()
   for (const child of children) child.kill('SIGKILL')
   await Promise.all(children.filter((c) => c.exitCode === null && c.signalCode === null).map((c) => once(c, 'exit')))
   rmSync(dir, { recursive: true, force: true })
