@@ -57,28 +57,44 @@ func (r *gcReport) end() error {
 
 // sweepAlone sweeps stores that no server holds. For a dry run they are looked at as they are, without repair.
 func sweepAlone(ctx context.Context, cfg config.Config, log *slog.Logger, tell func(upload.Swept)) (err error) {
-	open := store.Open
-	if cfg.DryRun {
-		open = store.Inspect
-	}
 	a := &app{}
 	defer func() { err = errors.Join(err, a.close()) }()
-	if !cfg.DryRun {
-		if a.outbox, err = openOutbox(cfg, nil, events.NewMetrics(), log); err != nil {
-			return err
-		}
+	if cfg.DryRun {
+		err = a.openStores(cfg, log, store.Inspect)
+	} else {
+		err = a.openAlone(cfg, log, func(o store.Options) (*store.File, error) {
+			if err := tellLeftovers(ctx, o, tell); err != nil {
+				return nil, err
+			}
+			return store.Open(o)
+		})
 	}
+	if err != nil {
+		return err
+	}
+	return store.NewSweeper(a.stores, log).Sweep(ctx, cfg.DryRun, tell)
+}
+
+// openAlone opens the outbox and the stores of a data directory that no server holds, for a command.
+func (a *app) openAlone(cfg config.Config, log *slog.Logger, open openStore) (err error) {
+	if a.outbox, err = openOutbox(cfg, nil, events.NewMetrics(), log); err != nil {
+		return err
+	}
+	if err := a.openStores(cfg, log, open); err != nil {
+		return err
+	}
+	return a.reconcile()
+}
+
+type openStore = func(store.Options) (*store.File, error)
+
+func (a *app) openStores(cfg config.Config, log *slog.Logger, open openStore) error {
 	metrics, promises := store.NewMetrics(), new(store.Promises)
 	for _, profile := range cfg.Profiles {
 		if _, err := os.Stat(profile.Dir); errors.Is(err, fs.ErrNotExist) {
 			continue // nothing was ever uploaded
 		}
 		options := storeOptions(cfg, profile, metrics, promises, log)
-		if !cfg.DryRun {
-			if err := tellLeftovers(ctx, options, tell); err != nil {
-				return fmt.Errorf("profile %s: %w", profile.Name, err)
-			}
-		}
 		options.Record = a.record
 		files, err := open(options)
 		if err != nil {
@@ -86,12 +102,7 @@ func sweepAlone(ctx context.Context, cfg config.Config, log *slog.Logger, tell f
 		}
 		a.stores = append(a.stores, files)
 	}
-	if !cfg.DryRun {
-		if err := a.reconcile(); err != nil {
-			return err
-		}
-	}
-	return store.NewSweeper(a.stores, log).Sweep(ctx, cfg.DryRun, tell)
+	return nil
 }
 
 // tellLeftovers tells what opening a store removes by itself.

@@ -6,42 +6,70 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
+	"time"
 
 	"sluice/internal/config"
 	"sluice/internal/durable"
-	"sluice/internal/events"
+	"sluice/internal/store"
+	"sluice/internal/upload"
 )
 
-// replay has events delivered again that an endpoint did not take: by the server that holds the data directory, or, where none
-// does, by the next one.
+// replay has events delivered again that an endpoint did not take, and uploads processed again that were given up: by the server
+// that holds the data directory, or, where none does, by the next one.
 func replay(ctx context.Context, cfg config.Config, stdout, stderr io.Writer) error {
-	n, err := replayAlone(ctx, cfg, stderr)
+	done, err := replayAlone(ctx, cfg, newLogger(cfg, stderr))
 	if errors.Is(err, durable.ErrHeld) {
-		n, err = askToReplay(ctx, cfg)
+		done, err = askToReplay(ctx, cfg)
 	}
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(stdout, "%d to be delivered again\n", n)
+	_, err = fmt.Fprintf(stdout, "%d events to be delivered again, %d uploads to be processed again\n", done.Events, done.Uploads)
 	return err
 }
 
-func replayAlone(ctx context.Context, cfg config.Config, stderr io.Writer) (int, error) {
-	if len(cfg.Endpoints) == 0 {
-		return 0, errors.New("no endpoint is configured: there is nobody to deliver to")
+func replayAlone(ctx context.Context, cfg config.Config, log *slog.Logger) (done upload.Replayed, err error) {
+	a := &app{}
+	defer func() { err = errors.Join(err, a.close()) }()
+	if err := a.openAlone(cfg, log, store.Open); err != nil {
+		return done, err
 	}
-	box, err := openOutbox(cfg, nil, events.NewMetrics(), newLogger(cfg, stderr))
-	if err != nil {
-		return 0, err
+	return a.replay(ctx, cfg.Replay)
+}
+
+// replay does what a server does for the command. Without a pipeline the next start processes what is revived.
+func (a *app) replay(ctx context.Context, which upload.Replay) (done upload.Replayed, err error) {
+	if done.Events, err = a.outbox.Replay(ctx, which); err != nil || which.Endpoint != "" || which.Type != "" {
+		return done, err
 	}
-	n, err := box.Replay(ctx, cfg.Replay)
-	return n, errors.Join(err, box.Close())
+	for _, files := range a.stores {
+		err := files.Changed(ctx, time.Time{}, func(rec upload.Record) error {
+			wanted := (which.Profile == "" || which.Profile == rec.Profile) && (which.ID == "" || which.ID == rec.ID)
+			if !wanted || rec.State != upload.Rejected || rec.Reason.Code != upload.CodeNotProcessed {
+				return nil
+			}
+			revived, err := files.Revive(rec.ID)
+			if err != nil {
+				return err
+			}
+			done.Uploads++
+			if a.pipeline != nil {
+				a.pipeline.Resume(revived)
+			}
+			return nil
+		})
+		if err != nil {
+			return done, err
+		}
+	}
+	return done, nil
 }
 
 // askToReplay has the server at the private listener do it.
-func askToReplay(ctx context.Context, cfg config.Config) (int, error) {
+func askToReplay(ctx context.Context, cfg config.Config) (done upload.Replayed, err error) {
 	which := cfg.Replay
 	query := url.Values{"endpoint": {which.Endpoint}, "profile": {which.Profile}, "id": {string(which.ID)}, "type": {string(which.Type)}}
 	if which.Delivered {
@@ -49,16 +77,13 @@ func askToReplay(ctx context.Context, cfg config.Config) (int, error) {
 	}
 	resp, err := askServer(ctx, cfg, "/replay", query)
 	if err != nil {
-		return 0, err
+		return done, err
 	}
 	defer resp.Body.Close()
-	var answer struct {
-		Replayed int `json:"replayed"`
+	if err := json.NewDecoder(resp.Body).Decode(&done); err != nil {
+		return done, fmt.Errorf("the server did not come to the end: %w", err)
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
-		return 0, fmt.Errorf("the server did not come to the end: %w", err)
-	}
-	return answer.Replayed, nil
+	return done, nil
 }
 
 // askServer sends a command to the server at the private listener, which must hold the data directory that is meant. Every answer

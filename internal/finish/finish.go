@@ -28,6 +28,8 @@ type Store interface {
 	Reject(id upload.ID, why *upload.Rejection) (upload.Record, error)
 	Assemble(ctx context.Context, id upload.ID) (upload.Record, error)
 	Due(ctx context.Context, do func(upload.Record) bool) error
+	Tried(id upload.ID, tries int) (upload.Record, error)
+	Revive(id upload.ID) (upload.Record, error)
 }
 
 // Lane joins a profile with where its uploads are.
@@ -58,8 +60,9 @@ type Pipeline struct {
 	stop context.CancelFunc
 	work sync.WaitGroup // every goroutine of the pipeline
 
-	mu   sync.Mutex // guards jobs
-	jobs map[jobKey]*job
+	mu    sync.Mutex // guards what follows
+	jobs  map[jobKey]*job
+	later map[jobKey]postponed
 }
 
 type jobKey struct {
@@ -81,7 +84,7 @@ type job struct {
 func New(o Options) *Pipeline {
 	p := &Pipeline{
 		lanes: make(map[string]Lane), gate: semaphore.NewWeighted(o.ImageMemory), memory: o.ImageMemory,
-		metrics: o.Metrics, log: o.Logger, jobs: make(map[jobKey]*job),
+		metrics: o.Metrics, log: o.Logger, jobs: make(map[jobKey]*job), later: make(map[jobKey]postponed),
 	}
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	p.metrics.capacity.Set(float64(o.ImageMemory))
@@ -93,7 +96,12 @@ func New(o Options) *Pipeline {
 
 // Close stops the work and waits for it. What was cut short is received still, and found by the next Recover.
 func (p *Pipeline) Close() {
+	p.mu.Lock()
 	p.stop()
+	for _, l := range p.later {
+		l.timer.Stop()
+	}
+	p.mu.Unlock()
 	p.work.Wait()
 }
 
@@ -106,14 +114,7 @@ func (p *Pipeline) Recover() <-chan struct{} {
 		p.work.Go(func() {
 			defer all.Done()
 			err := lane.Store.Due(p.ctx, func(rec upload.Record) bool {
-				if rec.State == upload.Received {
-					p.log.Info("going on with an upload", "profile", rec.Profile, "id", rec.ID)
-				}
-				j := p.start(lane, rec)
-				select {
-				case <-j.done:
-				case <-p.ctx.Done():
-				}
+				p.goOn(lane, rec)
 				return p.ctx.Err() == nil
 			})
 			if err != nil {
@@ -129,11 +130,18 @@ func (p *Pipeline) Recover() <-chan struct{} {
 	return done
 }
 
-// Resume has rec processed in the background, unless that is under way already.
+// Resume has rec processed in the background, unless that is under way already, or has to wait for its time.
 func (p *Pipeline) Resume(rec upload.Record) {
-	if lane, ok := p.lanes[rec.Profile]; ok && p.ctx.Err() == nil {
+	if lane, ok := p.lanes[rec.Profile]; ok && p.ctx.Err() == nil && p.asked(rec) {
 		p.start(lane, rec)
 	}
+}
+
+// asked tells whether rec, which somebody asks for, may be processed now.
+func (p *Pipeline) asked(rec upload.Record) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mayStart(jobKey{rec.Profile, rec.ID})
 }
 
 // settle has rec processed and waits for the verdict. It returns rec as it was, and the work goes on, when ctx is done before,
@@ -142,6 +150,9 @@ func (p *Pipeline) settle(ctx context.Context, rec upload.Record, oneTry bool) (
 	lane, ok := p.lanes[rec.Profile]
 	if !ok {
 		return rec, fmt.Errorf("finish: no profile %q", rec.Profile)
+	}
+	if !p.asked(rec) {
+		return rec, nil
 	}
 	j := p.start(lane, rec)
 	var failed <-chan struct{} // nil: never
@@ -192,10 +203,7 @@ func (p *Pipeline) again(key jobKey, j *job) bool {
 	return false
 }
 
-// retryAfter are the pauses before a step that failed is tried again; then the upload stays received until somebody asks for it, or the next start.
-var retryAfter = []time.Duration{time.Second, 5 * time.Second, 30 * time.Second}
-
-// run processes rec until it is settled, or gone, or the last try has failed. It calls paused before it waits for the next.
+// run processes rec until it is settled, or gone, or the last try for now has failed. It calls paused before it waits for the next.
 func (p *Pipeline) run(lane Lane, rec upload.Record, paused func()) (upload.Record, error) {
 	jobs := p.metrics.jobs.WithLabelValues(string(lane.Profile.Lane))
 	jobs.Inc()
@@ -216,7 +224,7 @@ func (p *Pipeline) run(lane Lane, rec upload.Record, paused func()) (upload.Reco
 		}
 		p.log.Log(p.ctx, level, "processing failed", "profile", rec.Profile, "id", rec.ID, "try", try+1, "err", err)
 		if try == len(retryAfter) {
-			return rec, err
+			return p.postpone(lane, rec, err)
 		}
 		paused()
 		select {

@@ -9,11 +9,9 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
@@ -169,34 +167,18 @@ func TestRecoverFindsWhatIsReceivedAndNothingElse(t *testing.T) {
 // failing is a store whose disk fails a few times.
 type failing struct {
 	Store
-	left atomic.Int32
+	left  atomic.Int32
+	cause error
 }
 
 func (f *failing) Publish(id upload.ID, outcome upload.Outcome) (upload.Record, error) {
 	if f.left.Add(-1) >= 0 {
+		if f.cause != nil {
+			return upload.Record{}, f.cause
+		}
 		return upload.Record{}, errors.New("disk trouble")
 	}
 	return f.Store.Publish(id, outcome)
-}
-
-func TestStepThatFailsIsTriedAgainAndThenLeft(t *testing.T) {
-	for fails, want := range map[int32]upload.State{2: upload.Ready, 99: upload.Received} {
-		t.Run(strconv.Itoa(int(fails))+" failures", func(t *testing.T) {
-			p := profile(t, "file")
-			files := openStore(t, p)
-			rec := receive(t, files, "hello")
-			synctest.Test(t, func(t *testing.T) {
-				disk := &failing{Store: files}
-				disk.left.Store(fails)
-				pl := New(Options{Lanes: []Lane{{p, disk}}, ImageMemory: 1, Metrics: NewMetrics(), Logger: quiet})
-				defer pl.Close()
-				got, err := pl.Whole(t.Context(), rec)
-				if got.State != want || (err == nil) != (want == upload.Ready) {
-					t.Errorf("got %s, %v; want %s", got.State, err, want)
-				}
-			})
-		})
-	}
 }
 
 func TestClientOfAStreamWaitsForNoSecondTry(t *testing.T) {

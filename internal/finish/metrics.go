@@ -12,6 +12,7 @@ import (
 type Metrics struct {
 	seconds  *prometheus.HistogramVec
 	jobs     *prometheus.GaugeVec
+	later    prometheus.Gauge
 	gate     prometheus.Gauge
 	capacity prometheus.Gauge
 }
@@ -28,6 +29,10 @@ func NewMetrics() *Metrics {
 			Name: "sluice_finish_jobs",
 			Help: "Complete uploads that wait for a verdict.",
 		}, []string{"lane"}),
+		later: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "sluice_finish_later",
+			Help: "Complete uploads that could not be processed, and wait to be tried again.",
+		}),
 		gate: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "sluice_finish_gate_bytes",
 			Help: "Memory taken now by pictures that are processed.",
@@ -50,7 +55,7 @@ const failed = "failed"
 
 // Collectors returns what to register, once.
 func (m *Metrics) Collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.seconds, m.jobs, m.gate, m.capacity}
+	return []prometheus.Collector{m.seconds, m.jobs, m.later, m.gate, m.capacity}
 }
 
 func (m *Metrics) observe(lane upload.Lane, rec upload.Record, err error, took time.Duration) {

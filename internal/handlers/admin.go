@@ -47,13 +47,13 @@ func (h *Handlers) gc(w http.ResponseWriter, r *http.Request) {
 	_ = out.Encode(last)
 }
 
-// replayed is for `sluice replay`: it has events delivered again, and answers how many.
+// replayed is for `sluice replay`: it has events delivered, and uploads processed, again, and answers how many.
 func (h *Handlers) replayed(w http.ResponseWriter, r *http.Request) {
 	if !h.isAsked(w, r) {
 		return
 	}
 	query := r.URL.Query()
-	n, err := h.replay(r.Context(), upload.Replay{
+	done, err := h.replay(r.Context(), upload.Replay{
 		Endpoint: query.Get("endpoint"), Profile: query.Get("profile"), ID: upload.ID(query.Get("id")),
 		Type: upload.EventType(query.Get("type")), Delivered: query.Has("delivered"),
 	})
@@ -65,5 +65,5 @@ func (h *Handlers) replayed(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(map[string]int{"replayed": n})
+	_ = json.NewEncoder(w).Encode(done)
 }

@@ -57,8 +57,8 @@ type Finisher interface {
 // Sweep removes what is over, or only tells of it.
 type Sweep func(ctx context.Context, dry bool, tell func(upload.Swept)) error
 
-// Replay has events delivered again, and returns how many. It is [upload.ErrNoEndpoint] if there is none of that name.
-type Replay func(ctx context.Context, which upload.Replay) (int, error)
+// Replay has events delivered, and uploads processed, again. It is [upload.ErrNoEndpoint] if there is none of that name.
+type Replay func(ctx context.Context, which upload.Replay) (upload.Replayed, error)
 
 // Endpoint joins a profile with its store.
 type Endpoint struct {

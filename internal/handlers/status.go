@@ -24,6 +24,7 @@ type status struct {
 	Concat    string            `json:"concat,omitempty"`   // "partial" or "final"
 	JoinedIn  upload.ID         `json:"joinedIn,omitempty"` // the final that has the bytes of this part
 	Reason    *upload.Rejection `json:"reason,omitempty"`
+	Tries     int               `json:"tries,omitempty"` // to process it, that failed
 	Damaged   bool              `json:"damaged,omitempty"`
 	Content   string            `json:"content,omitempty"` // where the content is, once ready
 	Variants  []statusVariant   `json:"variants,omitempty"`
@@ -64,7 +65,7 @@ func (e *endpoint) statusOf(rec upload.Record) status {
 	}
 	s := status{
 		ID: rec.ID, Profile: e.profile.Name, State: rec.State, Offset: rec.Offset, MediaType: rec.MediaType, Filename: rec.Filename(),
-		Created: rec.Created, Changed: rec.Changed, Expires: rec.Expires.Truncate(time.Second), Concat: concatKind(rec), JoinedIn: rec.JoinedIn, Reason: rec.Reason, Damaged: rec.Damaged,
+		Created: rec.Created, Changed: rec.Changed, Expires: rec.Expires.Truncate(time.Second), Concat: concatKind(rec), JoinedIn: rec.JoinedIn, Reason: rec.Reason, Tries: rec.Tries, Damaged: rec.Damaged,
 	}
 	if rec.Length != upload.Deferred {
 		s.Length = &rec.Length

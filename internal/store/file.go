@@ -29,31 +29,32 @@ const (
 // File is a [Store] in a directory of one machine.
 type File struct {
 	*Locks
-	fs        durable.FS
-	profile   string
-	flat      bool
-	variants  []string
-	durable   bool
-	reserve   int64
-	judge     Judge
-	metrics   *Metrics
-	log       *slog.Logger
-	buffers   *buffers
-	opened    time.Time // when this process came, for all that a file's time can tell
-	since     time.Time // see [mark]
-	onlyLook  bool      // see [Inspect]
-	holes     bool      // the file system can tell how far a file was written, see durable.ReportsHoles
-	release   func() error
-	lifetime  time.Duration // see [Options]
-	retention time.Duration
-	maxBytes  int64
-	direct    func(mediaType string) bool // see [Options]
-	record    Recorder                    // see [Options]
-	keepParts bool
-	disk      *disk              // what was promised where this store is
-	copying   chan struct{}      // a token for each final that is being assembled
-	fans      sync.Map           // names of the fan directories that are there, durably
-	suspect   map[upload.ID]bool // could not be checked after a power cut; set before the store is used
+	fs           durable.FS
+	profile      string
+	flat         bool
+	variants     []string
+	durable      bool
+	reserve      int64
+	judge        Judge
+	metrics      *Metrics
+	log          *slog.Logger
+	buffers      *buffers
+	opened       time.Time // when this process came, for all that a file's time can tell
+	since        time.Time // see [mark]
+	onlyLook     bool      // see [Inspect]
+	holes        bool      // the file system can tell how far a file was written, see durable.ReportsHoles
+	release      func() error
+	lifetime     time.Duration // see [Options]
+	retention    time.Duration
+	maxBytes     int64
+	direct       func(mediaType string) bool // see [Options]
+	record       Recorder                    // see [Options]
+	keepParts    bool
+	keepRejected bool
+	disk         *disk              // what was promised where this store is
+	copying      chan struct{}      // a token for each final that is being assembled
+	fans         sync.Map           // names of the fan directories that are there, durably
+	suspect      map[upload.ID]bool // could not be checked after a power cut; set before the store is used
 
 	failing atomic.Bool // the disk, when it was last written to
 	trying  sync.Mutex  // held while that is tried

@@ -41,6 +41,7 @@ type sluiceInfo struct {
 	Created   time.Time         `json:"created,omitzero"`
 	Changed   time.Time         `json:"changed,omitzero"`
 	Synced    int64             `json:"synced"` // bytes known to survive a power cut when the record was written
+	Tries     int               `json:"tries,omitempty"`
 	Damaged   bool              `json:"damaged,omitempty"`
 	Checked   *int64            `json:"checked,omitempty"`  // bytes above are not checked yet and do not count; absent: all do
 	Concat    string            `json:"concat,omitempty"`   // Upload-Concat as sent
@@ -53,6 +54,7 @@ const sluiceKey = "Sluice"
 type stored struct {
 	upload.Record
 	synced  int64
+	kept    bool
 	checked *int64                     // as in the file; what it points to is never changed
 	unknown map[string]json.RawMessage // keys of the file that are neither tusd's nor ours
 	tusd    tusdInfo                   // as read: parts whose ids Sluice does not take are carried along
@@ -102,7 +104,7 @@ func (s stored) encode() ([]byte, error) {
 	}
 	ours := sluiceInfo{
 		Profile: s.Profile, Owner: s.Owner, Metadata: s.Metadata, State: s.State, Reason: s.Reason, MediaType: s.MediaType,
-		Variants: s.Variants, Video: s.Video, Created: s.Created, Changed: s.Changed, Synced: s.synced, Damaged: s.Damaged, Checked: s.checked,
+		Variants: s.Variants, Video: s.Video, Created: s.Created, Changed: s.Changed, Synced: s.synced, Tries: s.Tries, Damaged: s.Damaged, Checked: s.checked,
 		Concat: s.Concat, JoinedIn: s.JoinedIn,
 	}
 	if len(s.unknown) == 0 {
@@ -194,7 +196,7 @@ func (s *stored) decodeOurs(raw []byte) error {
 	}
 	s.Profile, s.Owner, s.Metadata, s.State, s.Reason = ours.Profile, ours.Owner, ours.Metadata, ours.State, ours.Reason
 	s.MediaType, s.Variants, s.Video, s.Created, s.Changed = ours.MediaType, ours.Variants, ours.Video, ours.Created, ours.Changed
-	s.synced, s.Damaged, s.checked = ours.Synced, ours.Damaged, ours.Checked
+	s.synced, s.Tries, s.Damaged, s.checked = ours.Synced, ours.Tries, ours.Damaged, ours.Checked
 	s.Concat, s.JoinedIn = ours.Concat, ours.JoinedIn
 	settled := s.State == upload.Received || s.State == upload.Ready
 	if settled {

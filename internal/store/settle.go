@@ -38,7 +38,7 @@ func (f *File) Publish(id upload.ID, outcome upload.Outcome) (upload.Record, err
 		made = append(made, v.Variant)
 	}
 	err = f.change(e, func(rec *stored) {
-		rec.State, rec.Variants, rec.Video = upload.Ready, made, outcome.Video
+		rec.State, rec.Variants, rec.Video, rec.Tries = upload.Ready, made, outcome.Video, 0
 		if rec.MediaType == "" {
 			rec.MediaType = outcome.MediaType
 		}
@@ -59,7 +59,9 @@ func (f *File) Reject(id upload.ID, why *upload.Rejection) (upload.Record, error
 	case upload.Expired:
 		return e.rec.Record, fmt.Errorf("store: reject %s: %w", id, upload.ErrExpired)
 	case upload.Rejected:
-		err = f.removeContent(id, e.rec.Record) // the first time may have failed at this
+		if !e.rec.kept {
+			err = f.removeContent(id, e.rec.Record) // the first time may have failed at this
+		}
 	default:
 		err = f.reject(e, why)
 	}
@@ -69,14 +71,18 @@ func (f *File) Reject(id upload.ID, why *upload.Rejection) (upload.Record, error
 // reject records the verdict, then removes the bytes. A crash between the two leaves bytes that go when the record is next
 // loaded.
 func (f *File) reject(e *entry, why *upload.Rejection) error {
+	keep := f.keeps(e, why)
 	err := f.change(e, func(rec *stored) {
-		rec.State, rec.Reason, rec.Offset, rec.synced = upload.Rejected, why, 0, 0
+		rec.State, rec.Reason, rec.Offset, rec.synced, rec.kept, rec.Tries = upload.Rejected, why, 0, 0, keep, 0
 	})
 	if err != nil {
 		return err
 	}
 	e.pos = 0
 	f.awaited.forget(&e.rec.Record)
+	if keep {
+		return nil
+	}
 	return f.removeContent(e.id, e.rec.Record)
 }
 

@@ -94,6 +94,13 @@ type Store interface {
 	// with [upload.ErrGone]. A rejected upload keeps its first reason; a ready one cannot be rejected.
 	Reject(id upload.ID, why *upload.Rejection) (upload.Record, error)
 
+	// Tried records how often processing of a received upload was begun anew. In any other state it is [upload.ErrNotReady].
+	Tried(id upload.ID, tries int) (upload.Record, error)
+
+	// Revive moves an upload that was rejected as [upload.CodeNotProcessed] back to received; any other is
+	// [upload.ErrNotReady].
+	Revive(id upload.ID) (upload.Record, error)
+
 	// Assemble moves a final upload to received when all its parts are: their bytes are copied, in order, by the kernel
 	// where it can. The bytes of the parts then go, unless the store keeps them or another final waits for them. While a part is
 	// unfinished it is [upload.ErrNotReady]; if one is gone, or the whole is too large, or its head does not please the

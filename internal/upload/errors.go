@@ -57,6 +57,7 @@ const (
 	CodePartsMissing    = "parts_missing"          // an upload to be joined is gone before all were complete
 	CodeTooLarge        = "too_large"              // uploads that are longer together than the profile allows
 	CodeUnreadableImage = "unreadable_image"       // a picture of a right type that cannot be decoded
+	CodeNotProcessed    = "not_processed"          // processing failed again and again, by no fault of the content; it can be revived
 )
 
 func (r *Rejection) Error() string { return fmt.Sprintf("rejected: %s: %s", r.Code, r.Message) }

@@ -102,7 +102,8 @@ type Notice struct {
 // state of things.
 const NoticeReset = "reset"
 
-// Replay says which events to deliver again. Empty fields match all.
+// Replay says which events to deliver again, and which uploads that were given up to process again. Empty fields match all. With an
+// endpoint or a type it is about events alone.
 type Replay struct {
 	Endpoint string // by name
 	Profile  string
@@ -111,4 +112,10 @@ type Replay struct {
 	// Delivered also sends again what an endpoint has had, as long as the outbox keeps it: ten minutes at least. ID must be
 	// set.
 	Delivered bool
+}
+
+// Replayed is what came of a [Replay].
+type Replayed struct {
+	Events  int `json:"events"`  // to be delivered again
+	Uploads int `json:"uploads"` // to be processed again
 }

@@ -93,6 +93,9 @@ type Record struct {
 	Created time.Time
 	Changed time.Time // of the last change of state
 
+	// Tries is how often processing was begun anew after it had failed, or had ended the process; only while Received.
+	Tries int
+
 	// Damaged tells that bytes which had been acknowledged were found missing after a power cut. The upload can be
 	// resumed from Offset.
 	Damaged bool
