@@ -43,9 +43,9 @@ unit: ## vet, unit tests, and the same under the race detector
 	go test -timeout 2m $(UNIT)
 	go test -race -timeout 4m $(UNIT)
 
-e2e: build ## the built program: HTTP, browser, Prometheus and dashboard (needs `make setup`)
-	go test -count=1 -timeout 4m -p 1 ./test/model ./test/e2e
-	SLUICE_BIN=$(CURDIR)/sluice node --test --test-concurrency=1 $(wildcard test/browser/*.test.mjs)
+e2e: build ## the built program: HTTP, browser, examples, Prometheus and dashboard (needs `make setup`)
+	go test -count=1 -timeout 4m -p 1 ./test/model ./test/e2e ./test/examples
+	SLUICE_BIN=$(CURDIR)/sluice node --test --test-concurrency=1 $(wildcard test/browser/*.test.mjs test/examples/*.test.mjs)
 	scripts/check-config
 	SLUICE_BIN=$(CURDIR)/sluice scripts/check-dashboard.mjs
 
@@ -69,4 +69,4 @@ soak: ## the tests that have a longer form, in that form
 	SOAK=1 go test -count=1 -timeout 60m -v ./test/...
 
 clean: ## remove what the targets above made, except ./data
-	rm -rf sluice bench/bin test/node_modules
+	rm -rf sluice bench/bin test/node_modules examples/node_modules examples/*/dist
