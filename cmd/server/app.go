@@ -86,7 +86,7 @@ func build(cfg config.Config, log *slog.Logger) (a *app, err error) {
 	// How clients reach both.
 	a.handlers, err = handlers.New(handlers.Options{
 		Endpoints: endpoints, Finisher: a.pipeline, Sweep: a.sweeper.Sweep, Replay: a.replay, Recording: a.outbox.Check,
-		Listen: a.listen, ShowEvents: showEvents(cfg), ShowLevel: cfg.ShowLevel, Data: data, Page: web.Handler(), PublicURL: cfg.PublicURL, CORSOrigins: cfg.CORSOrigins,
+		Listen: a.listen, ShowEvents: showEvents(cfg), ShowLevel: cfg.ShowLevel, Data: data, Page: web.Handler(), PublicURL: cfg.PublicURL, CORSOrigins: cfg.CORSOrigins, OwnerHeader: cfg.OwnerHeader,
 		MaxUploads: cfg.MaxUploads, IdleTimeout: cfg.IdleTimeout, Registry: registry, Logger: log,
 	})
 	return a, err
@@ -96,7 +96,7 @@ func storeOptions(cfg config.Config, profile upload.Profile, metrics *store.Metr
 	return store.Options{
 		Dir: profile.Dir, Profile: profile.Name, Flat: profile.Flat, Variants: variantNames(profile), Durable: cfg.Durability == "always",
 		Reserve: cfg.Reserve, MaxBytes: profile.MaxBytes, Lifetime: profile.Lifetime, Retention: profile.Retention,
-		KeepParts: profile.KeepParts, Direct: finish.Direct(profile), Promises: promises, Judge: finish.Judge(profile), Metrics: metrics, Logger: log,
+		KeepParts: profile.KeepParts, PerOwner: profile.PerOwner, Direct: finish.Direct(profile), Promises: promises, Judge: finish.Judge(profile), Metrics: metrics, Logger: log,
 	}
 }
 

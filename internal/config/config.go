@@ -41,6 +41,7 @@ type Config struct {
 	PrivateListen   string            // host:port of the private listener; may be other than loopback, and may be ":port"
 	TLSCert, TLSKey string            // files in PEM, both or neither; the public listener speaks TLS with them
 	PublicURL       *url.URL          // under which clients reach the server, no slash at the end; nil if not given
+	OwnerHeader     string            // "" if everybody is the one owner
 	Data            string            // the data directory, as it was given
 	Durability      string            // "always" or "none"
 	CORSOrigins     []string          // scheme://host[:port] in lower case, or "*" alone

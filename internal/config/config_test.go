@@ -62,7 +62,7 @@ func TestNoArgumentAtAllIsEnough(t *testing.T) {
 	c := mustParse(t, nil, nil, "")
 	data, _ := filepath.Abs("data")
 	got := fmt.Sprintf("%+v", c)
-	want := fmt.Sprintf("{Command:serve DryRun:false Repair:false Replay:{Endpoint: Profile: ID: Type: Delivered:false} Listen:127.0.0.1:8080 PrivateListen:127.0.0.1:8081 TLSCert: TLSKey: PublicURL:<nil> Data:./data "+
+	want := fmt.Sprintf("{Command:serve DryRun:false Repair:false Replay:{Endpoint: Profile: ID: Type: Delivered:false} Listen:127.0.0.1:8080 PrivateListen:127.0.0.1:8081 TLSCert: TLSKey: PublicURL:<nil> OwnerHeader: Data:./data "+
 		"Durability:always CORSOrigins:[*] Profiles:%+v Reserve:1073741824 SweepInterval:10m0s Splice:true Endpoints:[] PublicEvents:local ShowLevel:true MaxConnections:10000 MaxUploads:2000 "+
 		"ImageMemory:1073741824 IdleTimeout:1m0s ShutdownTimeout:10s LogFormat:text LogLevel:INFO}", builtIn(data))
 	if got != want {
@@ -91,6 +91,7 @@ var settings = []struct {
 	{"tls-cert", "a", "b", "c", [3]string{"a", "b", "c"}, func(c Config) any { return c.TLSCert }},
 	{"tls-key", "a", "b", "c", [3]string{"a", "b", "c"}, func(c Config) any { return c.TLSKey }},
 	{"public-url", "http://A/", "https://b/x/", "http://c:80", [3]string{"http://a", "https://b/x", "http://c:80"}, func(c Config) any { return c.PublicURL }},
+	{"owner-header", "A", "B", "C", [3]string{"A", "B", "C"}, func(c Config) any { return c.OwnerHeader }},
 	{"data", "a", "b", "c", [3]string{"a", "b", "c"}, func(c Config) any { return c.Data }},
 	{"durability", "none", "always", "none", [3]string{"none", "always", "none"}, func(c Config) any { return c.Durability }},
 	{"cors-origin", "[http://a, https://B:443]", "http://c,http://d:1", "app://e", [3]string{"[http://a https://b]", "[http://c http://d:1]", "[app://e]"}, func(c Config) any { return c.CORSOrigins }},

@@ -36,6 +36,8 @@ type flags struct {
 	PublicURL     string   `name:"public-url" group:"Network" placeholder:"URL" help:"The address that clients see if a proxy stands in front. May hold a path."`
 	CORSOrigin    []string `name:"cors-origin" group:"Network" placeholder:"ORIGIN" default:"*" help:"Origins whose web pages may upload, by comma or repeated. * is any."`
 
+	OwnerHeader string `group:"Network" placeholder:"NAME" help:"Header in which a proxy, that sets it itself, says whose a request is."`
+
 	Data       string `group:"Storage" placeholder:"DIR" default:"./data" help:"Where everything is kept. Relative directories of profiles lie below it."`
 	Durability string `group:"Storage" placeholder:"always|none" default:"always" help:"What acknowledged bytes survive: a power cut, or only a crash of sluice."`
 	Reserve    string `group:"Storage" placeholder:"SIZE" default:"1GiB" help:"Disk space that uploads leave free; 0 is none."`

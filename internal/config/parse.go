@@ -34,6 +34,15 @@ func parseLimit(raw string) (int, error) {
 	return int(n), nil
 }
 
+// parseCount reads how many of something there are, 0 or more.
+func parseCount(raw string) (int, error) {
+	n, err := parseNumber(raw)
+	if err != nil || n > math.MaxInt32 {
+		return 0, fmt.Errorf("%q is not a number from 0 to %d", raw, math.MaxInt32)
+	}
+	return int(n), nil
+}
+
 // parseSize reads bytes. Units are those of 1000 (kB, MB, ...) and of 1024 (KiB, MiB, ...), in any case. A single letter is
 // no unit: half of those who write 10G mean the one, half the other.
 func parseSize(raw string) (int64, error) {
@@ -175,6 +184,16 @@ func parseOrigin(raw string) (string, error) {
 		u.Host = strings.TrimSuffix(u.Host, ":"+u.Port())
 	}
 	return u.String(), nil
+}
+
+// A header's name (RFC 9110, section 5.1).
+var headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]*$")
+
+func parseHeaderName(raw string) (string, error) {
+	if !headerName.MatchString(raw) {
+		return "", fmt.Errorf("%q is not the name of a header", raw)
+	}
+	return raw, nil
 }
 
 var publicPath = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)*$`)

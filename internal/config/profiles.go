@@ -23,7 +23,7 @@ func (r row) fault(format string, args ...any) error {
 
 // columns are the keys of a row in the file.
 func columns() []string {
-	return []string{"name", "path", "lane", "maxBytes", "maxPixels", "accept", "lifetime", "retention", "keepParts", "dir",
+	return []string{"name", "path", "lane", "maxBytes", "maxPixels", "accept", "lifetime", "retention", "keepParts", "read", "perOwner", "dir",
 		"flat", "variants", "disabled"}
 }
 
@@ -101,6 +101,10 @@ func setColumn(p *upload.Profile, disabled *bool, column pair) (err error) {
 		p.Retention, err = cell(column.value, parseDuration)
 	case "keepParts":
 		p.KeepParts, err = cell(column.value, parseBool)
+	case "read":
+		p.Read, err = cell(column.value, func(s string) (upload.Readers, error) { return upload.Readers(s), nil })
+	case "perOwner":
+		p.PerOwner, err = cell(column.value, parseCount)
 	case "dir":
 		p.Dir, err = text(column.value)
 	case "flat":

@@ -54,6 +54,7 @@ func (v *values) fill(c *Config, f *flags) {
 	for _, raw := range f.CORSOrigin {
 		c.CORSOrigins = append(c.CORSOrigins, read(v, "cors-origin", raw, parseOrigin))
 	}
+	c.OwnerHeader = read(v, "owner-header", f.OwnerHeader, parseHeaderName)
 	c.Data = read(v, "data", f.Data, parseDir)
 	c.Durability = read(v, "durability", f.Durability, oneOf("always", "none"))
 	c.Reserve = read(v, "reserve", f.Reserve, parseSize)

@@ -19,7 +19,7 @@ type tusStore struct{ e *endpoint }
 
 func (s tusStore) NewUpload(ctx context.Context, info handler.FileInfo) (handler.Upload, error) {
 	req := requestFrom(ctx)
-	rec := upload.Record{ID: upload.ID(info.ID), Length: info.Size, Metadata: req.metadata, Partial: req.concat != "", Concat: req.concat}
+	rec := upload.Record{ID: upload.ID(info.ID), Owner: req.owner, Length: info.Size, Metadata: req.metadata, Partial: req.concat != "", Concat: req.concat}
 	if info.SizeIsDeferred {
 		rec.Length = upload.Deferred
 	}

@@ -55,7 +55,7 @@ func (e *endpoint) serveFinal(req *request, r *http.Request) {
 		return
 	}
 	defer e.h.leave(req)
-	rec, err := e.createFinal(r)
+	rec, err := e.createFinal(req, r)
 	if err != nil {
 		req.fail(err)
 		return
@@ -69,7 +69,7 @@ func (e *endpoint) serveFinal(req *request, r *http.Request) {
 }
 
 // createFinal checks the request and makes the upload, or finds the one that the same request has made before.
-func (e *endpoint) createFinal(r *http.Request) (upload.Record, error) {
+func (e *endpoint) createFinal(req *request, r *http.Request) (upload.Record, error) {
 	none := upload.Record{}
 	concat, err := one(r.Header, "Upload-Concat")
 	if err != nil {
@@ -91,11 +91,11 @@ func (e *endpoint) createFinal(r *http.Request) (upload.Record, error) {
 	if err != nil {
 		return none, err
 	}
-	rec := upload.Record{ID: upload.NewID(), Metadata: metadata, Final: true, Parts: parts, Concat: concat}
+	rec := upload.Record{ID: upload.NewID(), Owner: req.owner, Metadata: metadata, Final: true, Parts: parts, Concat: concat}
 	if made, ok := e.madeBefore(rec); ok {
 		return made, nil
 	}
-	if rec.Length, err = e.checkParts(parts); err != nil {
+	if rec.Length, err = e.checkParts(req.owner, parts); err != nil {
 		return none, err
 	}
 	if err := e.store.Create(rec); err != nil {
@@ -140,11 +140,11 @@ func (e *endpoint) partOf(path string) (upload.ID, error) {
 }
 
 // checkParts returns how long the parts are together: Deferred while one does not say.
-func (e *endpoint) checkParts(parts []upload.ID) (length int64, err error) {
+func (e *endpoint) checkParts(owner upload.Owner, parts []upload.ID) (length int64, err error) {
 	for _, id := range parts {
 		part, err := e.store.Lookup(id)
 		switch {
-		case errors.Is(err, upload.ErrNotFound), err == nil && (!part.Partial || part.State.Gone() || part.JoinedIn != ""):
+		case errors.Is(err, upload.ErrNotFound), err == nil && (!part.Partial || part.State.Gone() || part.JoinedIn != "" || part.Owner != "" && part.Owner != owner):
 			return 0, errParts
 		case err != nil:
 			return 0, err
@@ -189,7 +189,7 @@ func (e *endpoint) madeBefore(rec upload.Record) (upload.Record, bool) {
 			continue
 		}
 		made, err := e.store.Lookup(id)
-		if err == nil && !made.State.Gone() && slices.Equal(made.Parts, rec.Parts) && made.Metadata == rec.Metadata {
+		if err == nil && !made.State.Gone() && made.Owner == rec.Owner && slices.Equal(made.Parts, rec.Parts) && made.Metadata == rec.Metadata {
 			return made, true
 		}
 	}

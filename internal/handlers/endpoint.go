@@ -87,6 +87,14 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	if err == nil || collection {
+		plain := (r.Method == http.MethodGet || r.Method == http.MethodHead) && len(r.Header.Values("Tus-Resumable")) == 0
+		if err := e.admit(req, r, collection, plain && below != "status"); err != nil {
+			e.count(r.Method)
+			req.refuse(err)
+			return
+		}
+	}
 	switch {
 	case r.Method == http.MethodOptions:
 		e.options(req)

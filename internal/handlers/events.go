@@ -46,12 +46,19 @@ func (h *Handlers) events(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	named, err := h.named(r.URL.Query()["upload"])
+	if err == nil {
+		req.owner, err = h.ownerOf(r)
+	}
+	if err == nil && h.ownerHeader != "" && req.owner == "" {
+		err = errWhoAsks
+	}
 	if err != nil {
 		req.fail(err)
 		return
 	}
 	l := &listener{h: h, w: req.w, only: len(named) > 0, knows: func(e upload.Event) bool {
-		return h.showEvents && len(named) == 0 || named[e.Record.Profile+"/"+string(e.Record.ID)]
+		mine := e.Record.Owner == "" || e.Record.Owner == req.owner
+		return mine && (named[e.Record.Profile+"/"+string(e.Record.ID)] || len(named) == 0 && (h.showEvents || req.owner != "" && e.Record.Owner != ""))
 	}}
 	if h.listeners.Add(1) > maxListeners {
 		h.listeners.Add(-1)

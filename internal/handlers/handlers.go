@@ -80,6 +80,7 @@ type Options struct {
 	Page        http.Handler  // serves / and its files
 	PublicURL   *url.URL      // under which clients reach the public handler; nil: locations are paths
 	CORSOrigins []string      // "*" is any
+	OwnerHeader string        // in which a proxy says who asks; "": everybody is the one owner
 	MaxUploads  int           // requests with a body at once
 	IdleTimeout time.Duration // after which a connection that stands still is given up
 	// AnswerWithin is how long the client of a whole file waits for its verdict; 0 is 20 s.
@@ -100,15 +101,17 @@ type Handlers struct {
 	showEvents bool
 	level      *level // nil: it is not shown
 	recording  func() error
-	listeners  atomic.Int64  // at /events
-	flowed     atomic.Int64  // bytes received in bodies
-	stopping   chan struct{} // closed by Drain
-	data       string
-	metrics    *metrics
-	log        *slog.Logger
-	idle       time.Duration
-	cors       cors
-	bodies     chan struct{} // a token for each request with a body
+
+	ownerHeader string        // in canonical form
+	listeners   atomic.Int64  // at /events
+	flowed      atomic.Int64  // bytes received in bodies
+	stopping    chan struct{} // closed by Drain
+	data        string
+	metrics     *metrics
+	log         *slog.Logger
+	idle        time.Duration
+	cors        cors
+	bodies      chan struct{} // a token for each request with a body
 
 	serving  sync.WaitGroup // every public request
 	mu       sync.Mutex     // guards draining and active
@@ -120,7 +123,8 @@ type Handlers struct {
 func New(o Options) (*Handlers, error) {
 	h := &Handlers{
 		log: o.Logger, sweep: o.Sweep, replay: o.Replay, listen: o.Listen, showEvents: o.ShowEvents, recording: o.Recording, stopping: make(chan struct{}),
-		data: o.Data, idle: o.IdleTimeout, cors: newCORS(o.CORSOrigins), bodies: make(chan struct{}, o.MaxUploads),
+		ownerHeader: http.CanonicalHeaderKey(o.OwnerHeader),
+		data:        o.Data, idle: o.IdleTimeout, cors: newCORS(o.CORSOrigins), bodies: make(chan struct{}, o.MaxUploads),
 		active: make(map[*request]struct{}),
 	}
 	if o.ShowLevel {

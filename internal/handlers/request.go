@@ -22,7 +22,8 @@ type request struct {
 	w       *response
 	route   string // for logs and metrics: one of a fixed set
 	upload  upload.ID
-	created bool // this request made the upload
+	owner   upload.Owner // who asks
+	created bool         // this request made the upload
 
 	outer    *http.Request // net/http's own: a trailer that was not announced comes in there alone
 	trailers []string      // that were announced

@@ -112,4 +112,8 @@ func setExpires(h http.Header, rec upload.Record) {
 }
 
 // count adds a request that tusd does not see to those that it counts.
-func (e *endpoint) count(method string) { addTo(e.tusd.Metrics.RequestsTotal[method]) }
+func (e *endpoint) count(method string) {
+	if counter := e.tusd.Metrics.RequestsTotal[method]; counter != nil { // it has those of tus alone
+		addTo(counter)
+	}
+}

@@ -53,5 +53,6 @@ func (f *File) expire(e *entry) error {
 		return fmt.Errorf("store: expire %s: %w", e.id, err)
 	}
 	e.pos = 0
+	f.owned.forget(was.Owner, e.id)
 	return f.removeContent(e.id, was)
 }

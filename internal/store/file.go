@@ -51,6 +51,8 @@ type File struct {
 	record       Recorder                    // see [Options]
 	keepParts    bool
 	keepRejected bool
+	perOwner     int // see [Options]
+	owned        owned
 	disk         *disk              // what was promised where this store is
 	copying      chan struct{}      // a token for each final that is being assembled
 	fans         sync.Map           // names of the fan directories that are there, durably
@@ -312,8 +314,10 @@ func (f *File) open(rec upload.Record, suffix string) (io.ReadSeekCloser, upload
 	return file, rec, nil
 }
 
-// Due implements [Store]. It is also how the store learns, once, what lies there: what was promised, and which finals wait.
+// Due implements [Store]. It is also how the store learns, once, what lies there: what was promised, whose it is, and
+// which finals wait.
 func (f *File) Due(ctx context.Context, do func(upload.Record) bool) error {
+	defer f.replaceAll()
 	return f.each(func(id upload.ID) bool {
 		if !f.mayBeDue(id) {
 			return ctx.Err() == nil
@@ -346,6 +350,7 @@ func (f *File) mayBeDue(id upload.ID) bool {
 		return true
 	}
 	rec, err := decodeRecord(id, raw)
+	f.own(rec.Record)
 	if err != nil || rec.State != upload.Receiving || rec.Final {
 		return rec.State != upload.Ready
 	}

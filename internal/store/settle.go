@@ -13,6 +13,14 @@ import (
 // Publish implements [Store]. The variants are written and synced before the record names them, also where the store is not
 // durable: after a power cut nothing else would tell that they are whole.
 func (f *File) Publish(id upload.ID, outcome upload.Outcome) (upload.Record, error) {
+	rec, err := f.publish(id, outcome)
+	if err == nil && f.own(rec) {
+		f.replaceOlder(rec.Owner)
+	}
+	return rec, err
+}
+
+func (f *File) publish(id upload.ID, outcome upload.Outcome) (upload.Record, error) {
 	e, err := f.acquire(id)
 	if err != nil {
 		return upload.Record{}, err
@@ -147,6 +155,7 @@ func (f *File) removeGone(id upload.ID) error {
 	raw, _ := f.fs.ReadFile(f.name(id, goneSuffix)) // an unreadable one leaves the profile's own names
 	rec, err := decodeRecord(id, raw)
 	if err == nil {
+		f.owned.forget(rec.Owner, id)
 		f.tellGone(rec.Record)
 	}
 	if err := f.removeContent(id, rec.Record); err != nil {

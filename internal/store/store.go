@@ -142,6 +142,8 @@ type Options struct {
 	Lifetime time.Duration
 	// Retention is how long a ready upload is kept; 0 is for ever.
 	Retention time.Duration
+	// PerOwner is how many ready uploads of one owner are kept, the newest; 0 is all.
+	PerOwner int
 	// Direct tells that a complete upload of that media type is ready: it is not processed. nil: all are.
 	Direct    func(mediaType string) bool
 	KeepParts bool      // uploads that were joined stay, as long as unfinished ones do

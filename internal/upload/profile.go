@@ -21,6 +21,16 @@ const (
 // min(length, HeadBytes) bytes are stored. 4,096 covers the boxes and headers that tell one container from another.
 const HeadBytes = 4096
 
+// Readers are those who may read the content of a ready upload.
+type Readers string
+
+const (
+	// OnlyOwner: whoever it belongs to.
+	OnlyOwner Readers = "owner"
+	// Anybody who knows its address.
+	Anybody Readers = "anybody"
+)
+
 // Profile is a row of the table that says how a kind of upload is treated. Code asks its columns, never its name.
 type Profile struct {
 	Name      string
@@ -34,6 +44,8 @@ type Profile struct {
 	Dir       string        // where its files live; "" is <data>/<name>
 	KeepParts bool          // uploads that were joined stay for their lifetime; else they go when the final is assembled
 	Flat      bool          // all files in one directory, as tusd lays them out; else fanned out by id
+	Read      Readers       // who may read the content, where there are owners; "" is the owner
+	PerOwner  int           // ready uploads that are kept of one owner, the newest; 0 is all
 	Variants  []int         // edges in pixels of the square pictures to make, largest first (whole only)
 }
 
@@ -42,7 +54,7 @@ func DefaultProfiles() []Profile {
 	const day = 24 * time.Hour
 	return []Profile{
 		{Name: "file", Path: "/files/", Lane: Stream, MaxBytes: 64 << 30, Lifetime: 7 * day, Flat: true},
-		{Name: "avatar", Path: "/avatars/", Lane: Whole, MaxBytes: 8 << 20, MaxPixels: 50_000_000, Lifetime: day,
+		{Name: "avatar", Path: "/avatars/", Lane: Whole, MaxBytes: 8 << 20, MaxPixels: 50_000_000, Lifetime: day, Read: Anybody, PerOwner: 1,
 			Accept: []string{"image/jpeg", "image/png", "image/webp", "image/gif"}, Variants: []int{512, 256, 64}},
 		{Name: "video", Path: "/videos/", Lane: Stream, MaxBytes: 64 << 30, Lifetime: 7 * day,
 			Accept: []string{"video/*"}},
@@ -69,6 +81,8 @@ func (p Profile) Check() []error {
 	fault(!profilePath.MatchString(p.Path), "path %q must look like /name/", p.Path)
 	fault(p.Lane != Whole && p.Lane != Stream, "lane %q is neither %q nor %q", p.Lane, Whole, Stream)
 	fault(p.MaxBytes < 0, "maxBytes must not be negative")
+	fault(p.Read != "" && p.Read != OnlyOwner && p.Read != Anybody, "read %q is neither %q nor %q", p.Read, OnlyOwner, Anybody)
+	fault(p.PerOwner < 0, "perOwner must not be negative")
 	fault(p.Lifetime < 0 || p.Retention < 0, "lifetime and retention must not be negative")
 	if p.Lane == Whole {
 		fault(p.MaxBytes == 0 || p.MaxBytes > maxWholeBytes, "maxBytes must be between 1 and %d in the whole lane", maxWholeBytes)
