@@ -59,7 +59,7 @@ func (e *endpoint) admit(req *request, r *http.Request, collection, content bool
 		return err // whose it is cannot be told
 	case rec.Owner == "" || rec.Owner == req.owner: // the former was made while everybody was the owner
 		return nil
-	case open && rec.State == upload.Ready:
+	case open && (rec.State == upload.Ready || rec.State.Gone()):
 		return nil
 	}
 	return upload.ErrNotFound
