@@ -13,6 +13,7 @@ type Metrics struct {
 	seconds  *prometheus.HistogramVec
 	jobs     *prometheus.GaugeVec
 	gate     prometheus.Gauge
+	waiting  prometheus.Gauge
 	capacity prometheus.Gauge
 }
 
@@ -32,6 +33,10 @@ func NewMetrics() *Metrics {
 			Name: "sluice_finish_gate_bytes",
 			Help: "Memory taken now by pictures that are processed.",
 		}),
+		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "sluice_finish_gate_waiting",
+			Help: "Pictures that wait for their turn to take memory.",
+		}),
 		capacity: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "sluice_finish_gate_capacity_bytes",
 			Help: "Memory that pictures may take together.",
@@ -50,7 +55,7 @@ const failed = "failed"
 
 // Collectors returns what to register, once.
 func (m *Metrics) Collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.seconds, m.jobs, m.gate, m.capacity}
+	return []prometheus.Collector{m.seconds, m.jobs, m.gate, m.waiting, m.capacity}
 }
 
 func (m *Metrics) observe(lane upload.Lane, rec upload.Record, err error, took time.Duration) {
