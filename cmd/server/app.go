@@ -14,6 +14,7 @@ import (
 	"sluice/internal/events"
 	"sluice/internal/finish"
 	"sluice/internal/handlers"
+	"sluice/internal/media"
 	"sluice/internal/store"
 	"sluice/internal/upload"
 	"sluice/web"
@@ -81,7 +82,7 @@ func build(cfg config.Config, log *slog.Logger) (a *app, err error) {
 	// What happens to complete uploads: whole ones are processed, streamed ones are let through.
 	finishMetrics := finish.NewMetrics()
 	registry.MustRegister(finishMetrics.Collectors()...)
-	a.pipeline = finish.New(finish.Options{Lanes: lanes, ImageMemory: cfg.ImageMemory, Metrics: finishMetrics, Logger: log})
+	a.pipeline = finish.New(finish.Options{Lanes: lanes, ImageMemory: cfg.ImageMemory, Converter: newConverter(cfg, log), Lend: newLender(), Metrics: finishMetrics, Logger: log})
 
 	// How clients reach both.
 	a.handlers, err = handlers.New(handlers.Options{
@@ -90,6 +91,21 @@ func build(cfg config.Config, log *slog.Logger) (a *app, err error) {
 		MaxUploads: cfg.MaxUploads, IdleTimeout: cfg.IdleTimeout, Registry: registry, Logger: log,
 	})
 	return a, err
+}
+
+// newConverter returns what reads HEIC and AVIF, nil if there is nothing, and says so.
+func newConverter(cfg config.Config, log *slog.Logger) *media.Converter {
+	if cfg.Vipsthumbnail == "" {
+		log.Info("HEIC and AVIF pictures are refused: no vipsthumbnail")
+		return nil
+	}
+	converter, err := media.NewConverter(cfg.Vipsthumbnail, log)
+	if err != nil {
+		log.Warn("HEIC and AVIF pictures are refused", "err", err)
+		return nil
+	}
+	log.Info("HEIC and AVIF pictures are read", "by", cfg.Vipsthumbnail)
+	return converter
 }
 
 func storeOptions(cfg config.Config, profile upload.Profile, metrics *store.Metrics, promises *store.Promises, log *slog.Logger) store.Options {

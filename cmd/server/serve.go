@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math"
 	"net"
 	"net/http"
-	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -93,18 +91,6 @@ func maxPipes(splice bool) int {
 		return pipes
 	}
 	return 0
-}
-
-// baseMemory is what the server needs beside the pictures in the making: buffers for fast connections (64 MiB), slow ones
-// and records.
-const baseMemory = 256 << 20
-
-// limitMemory tells the runtime how far the heap may grow before it collects harder: freed pictures must not pile up beside
-// those that the gate counts. GOMEMLIMIT in the environment has been taken by the runtime already, and stays.
-func limitMemory(images int64) {
-	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
-		debug.SetMemoryLimit(images + baseMemory)
-	}
 }
 
 // shutdown ends the servers, at the latest after timeout.

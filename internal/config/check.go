@@ -18,13 +18,36 @@ import (
 // for the deepest pixels, once more for a turned or progressive copy.
 const bytesPerPixel = 16
 
+// What HEIC and AVIF need that a child decodes, besides: as much for each pixel where it has 10 bits and transparency, four times the file, a fixed
+// part, and what its result takes, of 1,024 pixels square at least. A test in cmd/server holds it against what is charged.
+const (
+	foreignPixel  = 18
+	foreignFile   = 4
+	foreignFixed  = 96 << 20
+	foreignSquare = 24
+	foreignEdge   = 1024
+)
+
 // WholeJobBytes bounds the memory that one upload of a profile in the whole lane needs while it is processed: the file, and
-// its pixels. It is rough, and upward.
-func WholeJobBytes(p upload.Profile) int64 {
-	if p.MaxPixels > (math.MaxInt64-p.MaxBytes)/bytesPerPixel {
+// its pixels; and that of a child, if foreign pictures (HEIC, AVIF) are read and the profile takes them. It is rough, and upward.
+func WholeJobBytes(p upload.Profile, foreign bool) int64 {
+	native := bound(p.MaxBytes, 1, p.MaxPixels, bytesPerPixel, 0)
+	if !foreign || !p.Accepts("image/heic") && !p.Accepts("image/avif") {
+		return native
+	}
+	edge := int64(foreignEdge)
+	for _, e := range p.Variants {
+		edge = max(edge, int64(e))
+	}
+	return max(native, bound(p.MaxBytes, foreignFile, p.MaxPixels, foreignPixel, foreignFixed+foreignSquare*edge*edge))
+}
+
+// bound is bytes*each + pixels*per + fixed, or the largest number.
+func bound(bytes, each, pixels, per, fixed int64) int64 {
+	if bytes > math.MaxInt64/2/each || pixels > (math.MaxInt64-bytes*each-fixed)/per {
 		return math.MaxInt64
 	}
-	return p.MaxBytes + p.MaxPixels*bytesPerPixel
+	return bytes*each + pixels*per + fixed
 }
 
 // check looks at c and the table of profiles as a whole, and puts the table into c.
@@ -52,7 +75,7 @@ func (v *values) check(c *Config, table []row) {
 	for i := range table {
 		r := &table[i]
 		r.Dir = profileDir(data, r.Profile)
-		v.checkRow(*r, c.ImageMemory, data)
+		v.checkRow(*r, c, data)
 		for _, other := range table[:i] {
 			v.checkPaths(other, *r)
 			if !within(data, other.Dir) && !within(data, r.Dir) { // else that fault says enough
@@ -70,7 +93,7 @@ func (v *values) checkAsked(addr string) {
 	}
 }
 
-func (v *values) checkRow(r row, imageMemory int64, data string) {
+func (v *values) checkRow(r row, c *Config, data string) {
 	wrong := r.Check()
 	for _, err := range wrong {
 		v.faults.add(fmt.Errorf("%s%w", r.place, err))
@@ -81,12 +104,12 @@ func (v *values) checkRow(r row, imageMemory int64, data string) {
 	if within(data, r.Dir) {
 		v.faults.add(r.fault("dir %s must not be or hold the data directory, where the server keeps files of its own", r.Dir))
 	}
-	if r.Lane != upload.Whole || len(wrong) > 0 || imageMemory == 0 {
+	if r.Lane != upload.Whole || len(wrong) > 0 || c.ImageMemory == 0 {
 		return
 	}
-	if need := WholeJobBytes(r.Profile); need > imageMemory {
-		v.fault("image-memory", "is too small for profile %q, of which one picture may need %s (maxBytes and %d bytes for each of maxPixels)",
-			r.Name, inMiB(need), bytesPerPixel)
+	if need := WholeJobBytes(r.Profile, c.Vipsthumbnail != ""); need > c.ImageMemory {
+		v.fault("image-memory", "is too small for profile %q, of which one picture may need %s (it goes by maxBytes and maxPixels)",
+			r.Name, inMiB(need))
 	}
 }
 

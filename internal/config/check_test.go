@@ -2,6 +2,8 @@ package config
 
 import (
 	"math"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"sluice/internal/upload"
@@ -74,9 +76,63 @@ func TestWholeJobBytes(t *testing.T) {
 		{1, math.MaxInt64, math.MaxInt64},
 	}
 	for _, tt := range tests {
-		got := WholeJobBytes(upload.Profile{MaxBytes: tt.bytes, MaxPixels: tt.pixels})
+		got := WholeJobBytes(upload.Profile{MaxBytes: tt.bytes, MaxPixels: tt.pixels}, false)
 		if got != tt.want && tt.want-got > 16 { // the last of a division's remainder
 			t.Errorf("%d bytes, %d pixels: got %d, want %d", tt.bytes, tt.pixels, got, tt.want)
 		}
 	}
+}
+
+func TestWholeJobBytesCountsTheChild(t *testing.T) {
+	row := upload.Profile{MaxBytes: 8 << 20, MaxPixels: 50e6, Accept: []string{"image/avif"}, Variants: []int{2048, 64}}
+	if got, want := WholeJobBytes(row, true), int64(32<<20+900e6+96<<20+24*2048*2048); got != want {
+		t.Errorf("got %d, want %d", got, want)
+	}
+	if got, want := WholeJobBytes(row, false), int64(8<<20+800e6); got != want {
+		t.Errorf("without a child: got %d, want %d", got, want)
+	}
+	row.Accept = []string{"image/png"}
+	if got, want := WholeJobBytes(row, true), int64(8<<20+800e6); got != want {
+		t.Errorf("takes none of its pictures: got %d, want %d", got, want)
+	}
+	row.Accept, row.MaxPixels = nil, math.MaxInt64
+	if got := WholeJobBytes(row, true); got != math.MaxInt64 {
+		t.Errorf("got %d, want the largest number", got)
+	}
+}
+
+func TestVipsthumbnailIsLookedFor(t *testing.T) {
+	dir := t.TempDir()
+	program, text := filepath.Join(dir, "vipsthumbnail"), filepath.Join(dir, "text")
+	for name, mode := range map[string]os.FileMode{program: 0o755, text: 0o644} {
+		if err := os.WriteFile(name, nil, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := map[string]string{"PATH": "relative:/nowhere:" + dir}
+	for _, tt := range []struct {
+		args []string
+		env  map[string]string
+		want string
+	}{
+		{nil, nil, ""},
+		{nil, path, program},
+		{[]string{"--vipsthumbnail=auto"}, path, program},
+		{[]string{"--vipsthumbnail=none"}, path, ""},
+		{[]string{"--vipsthumbnail=" + program}, nil, program},
+	} {
+		if got := mustParse(t, tt.args, tt.env, "").Vipsthumbnail; got != tt.want {
+			t.Errorf("%v: got %q, want %q", tt.args, got, tt.want)
+		}
+	}
+	t.Chdir(dir)
+	if got := mustParse(t, nil, map[string]string{"PATH": ".:" + filepath.Base(dir)}, "").Vipsthumbnail; got != "" {
+		t.Errorf("got %q from a relative directory", got)
+	}
+	for _, wrong := range []string{text, dir, filepath.Join(dir, "missing")} {
+		_, err := parse(t, []string{"--vipsthumbnail=" + wrong}, nil, "")
+		wantFaults(t, err, "is no program")
+	}
+	_, err := parse(t, []string{"--image-memory=1000MB"}, path, "") // enough for what Go decodes
+	wantFaults(t, err, "one picture may need 1011MiB")
 }

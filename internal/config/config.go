@@ -4,7 +4,7 @@
 // variable (--private-listen is SLUICE_PRIVATE_LISTEN; set but empty counts as not set) and, but for --config, a key of its
 // own name in the file. Whatever is wrong is named at once, each fault with the place that it came from.
 //
-// It opens no socket, makes no directory and logs nothing: whether a value works on this machine is for its user to find out.
+// It opens no socket, makes no directory and logs nothing; of other programs it looks whether they are there. Whether a value works on this machine is for its user to find out.
 package config
 
 import (
@@ -55,6 +55,7 @@ type Config struct {
 	MaxConnections  int           // of the public listener at once
 	MaxUploads      int           // requests that carry upload bytes, at once
 	ImageMemory     int64         // bytes for the whole lane together, at least [WholeJobBytes] of every row in it
+	Vipsthumbnail   string        // absolute path of the program that reads HEIC and AVIF; "" is none
 	IdleTimeout     time.Duration // after which a connection on which no byte moves is closed
 	ShutdownTimeout time.Duration // that requests under way are given to end
 	LogFormat       string        // "text" or "json"

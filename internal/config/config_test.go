@@ -64,7 +64,7 @@ func TestNoArgumentAtAllIsEnough(t *testing.T) {
 	got := fmt.Sprintf("%+v", c)
 	want := fmt.Sprintf("{Command:serve DryRun:false Repair:false Replay:{Endpoint: Profile: ID: Type: Delivered:false} Listen:127.0.0.1:8080 PrivateListen:127.0.0.1:8081 TLSCert: TLSKey: PublicURL:<nil> OwnerHeader: Data:./data "+
 		"Durability:always CORSOrigins:[*] Profiles:%+v Reserve:1073741824 SweepInterval:10m0s Splice:true Endpoints:[] PublicEvents:local ShowLevel:true MaxConnections:10000 MaxUploads:2000 "+
-		"ImageMemory:1073741824 IdleTimeout:1m0s ShutdownTimeout:10s LogFormat:text LogLevel:INFO}", builtIn(data))
+		"ImageMemory:1073741824 Vipsthumbnail: IdleTimeout:1m0s ShutdownTimeout:10s LogFormat:text LogLevel:INFO}", builtIn(data))
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -101,6 +101,7 @@ var settings = []struct {
 	{"max-connections", "1", "2", "3", [3]string{"1", "2", "3"}, func(c Config) any { return c.MaxConnections }},
 	{"max-uploads", "1", "2", "3_000", [3]string{"1", "2", "3000"}, func(c Config) any { return c.MaxUploads }},
 	{"image-memory", "2GiB", "3 GiB", "4gib", [3]string{"2147483648", "3221225472", "4294967296"}, func(c Config) any { return c.ImageMemory }},
+	{"vipsthumbnail", "/bin/sh", "none", "auto", [3]string{"/bin/sh", "", ""}, func(c Config) any { return c.Vipsthumbnail }},
 	{"idle-timeout", "1s", "2m", "3d", [3]string{"1s", "2m0s", "72h0m0s"}, func(c Config) any { return c.IdleTimeout }},
 	{"shutdown-timeout", "1s", "2m", "3d", [3]string{"1s", "2m0s", "72h0m0s"}, func(c Config) any { return c.ShutdownTimeout }},
 	{"webhook", "http://a", "http://b", "https://c", [3]string{"http://a", "http://b", "https://c"}, func(c Config) any { return c.Endpoints[0].URL }},

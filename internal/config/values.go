@@ -63,6 +63,7 @@ func (v *values) fill(c *Config, f *flags) {
 	c.MaxConnections = read(v, "max-connections", f.MaxConnections, parseLimit)
 	c.MaxUploads = read(v, "max-uploads", f.MaxUploads, parseLimit)
 	c.ImageMemory = read(v, "image-memory", f.ImageMemory, positive(parseSize))
+	c.Vipsthumbnail = read(v, "vipsthumbnail", f.Vipsthumbnail, v.parseProgram)
 	c.IdleTimeout = read(v, "idle-timeout", f.IdleTimeout, positive(parseDuration))
 	c.ShutdownTimeout = read(v, "shutdown-timeout", f.ShutdownTimeout, positive(parseDuration))
 	c.ShowLevel = read(v, "show-level", f.ShowLevel, parseBool)

@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"sluice/internal/media"
 	"sluice/internal/upload"
 )
 
@@ -41,7 +42,9 @@ type Lane struct {
 // Options say what a pipeline works on.
 type Options struct {
 	Lanes       []Lane
-	ImageMemory int64 // bytes that all pictures being processed may need together
+	ImageMemory int64             // bytes that all pictures being processed may need together
+	Converter   *media.Converter  // reads HEIC and AVIF; nil: they are refused
+	Lend        func(bytes int64) // told what a child takes of it, and with a minus what it gives back; nil: nobody wants to know
 	Metrics     *Metrics
 	Logger      *slog.Logger
 }
@@ -50,7 +53,9 @@ type Options struct {
 type Pipeline struct {
 	lanes   map[string]Lane // by profile name
 	gate    *semaphore.Weighted
-	memory  int64        // the gate's capacity
+	memory  int64            // the gate's capacity
+	foreign *media.Converter // nil: pictures that need one are refused
+	lend    func(int64)
 	inUse   atomic.Int64 // bytes behind the gate now
 	joined  atomic.Uint64
 	metrics *Metrics
@@ -84,7 +89,10 @@ type job struct {
 func New(o Options) *Pipeline {
 	p := &Pipeline{
 		lanes: make(map[string]Lane), gate: semaphore.NewWeighted(o.ImageMemory), memory: o.ImageMemory,
-		metrics: o.Metrics, log: o.Logger, jobs: make(map[jobKey]*job), later: make(map[jobKey]postponed),
+		foreign: o.Converter, lend: o.Lend, metrics: o.Metrics, log: o.Logger, jobs: make(map[jobKey]*job), later: make(map[jobKey]postponed),
+	}
+	if p.lend == nil {
+		p.lend = func(int64) {}
 	}
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	p.metrics.capacity.Set(float64(o.ImageMemory))

@@ -275,7 +275,8 @@ func TestReasonsAreInPeoplesWords(t *testing.T) {
 		{"video", "application/octet-stream", false, "This file is of another type. Accepted here: any video."},
 		{"video", "application/octet-stream", true, "This file is empty. Accepted here: any video."},
 	} {
-		if got := unsupported(profile(t, test.profile), test.mediaType, test.empty).Message; got != test.want {
+		without := &Pipeline{} // a converter
+		if got := unsupported(without.readable(profile(t, test.profile)), test.mediaType, test.empty).Message; got != test.want {
 			t.Errorf("got %q, want %q", got, test.want)
 		}
 	}

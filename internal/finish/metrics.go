@@ -14,6 +14,7 @@ type Metrics struct {
 	jobs     *prometheus.GaugeVec
 	later    prometheus.Gauge
 	gate     prometheus.Gauge
+	waiting  prometheus.Gauge
 	capacity prometheus.Gauge
 }
 
@@ -37,6 +38,10 @@ func NewMetrics() *Metrics {
 			Name: "sluice_finish_gate_bytes",
 			Help: "Memory taken now by pictures that are processed.",
 		}),
+		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "sluice_finish_gate_waiting",
+			Help: "Pictures that wait for their turn to take memory.",
+		}),
 		capacity: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "sluice_finish_gate_capacity_bytes",
 			Help: "Memory that pictures may take together.",
@@ -55,7 +60,7 @@ const failed = "failed"
 
 // Collectors returns what to register, once.
 func (m *Metrics) Collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.seconds, m.jobs, m.later, m.gate, m.capacity}
+	return []prometheus.Collector{m.seconds, m.jobs, m.later, m.gate, m.waiting, m.capacity}
 }
 
 func (m *Metrics) observe(lane upload.Lane, rec upload.Record, err error, took time.Duration) {

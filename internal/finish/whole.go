@@ -28,7 +28,7 @@ func (p *Pipeline) whole(ctx context.Context, lane Lane, rec upload.Record) (upl
 	profile := lane.Profile
 	var info media.Info
 	err := p.hold(ctx, lane, rec, 0, func(data []byte) (err error) {
-		info, err = inspect(profile, data)
+		info, err = p.inspect(profile, data)
 		return err
 	})
 	if err != nil {
@@ -36,7 +36,7 @@ func (p *Pipeline) whole(ctx context.Context, lane Lane, rec upload.Record) (upl
 	}
 	var pictures []media.Picture
 	err = p.hold(ctx, lane, rec, info.DecodeBytes(profile.Variants), func(data []byte) (err error) {
-		pictures, err = media.Squares(ctx, data, info, profile.Variants)
+		pictures, err = p.squares(ctx, data, info, profile.Variants)
 		return err
 	})
 	if errors.Is(err, media.ErrMalformed) || errors.Is(err, media.ErrUnsupported) {
@@ -45,13 +45,26 @@ func (p *Pipeline) whole(ctx context.Context, lane Lane, rec upload.Record) (upl
 	return upload.Outcome{MediaType: info.MediaType, Variants: variantFiles(pictures)}, err
 }
 
+// squares makes the pictures; what Go cannot decode is first made into something that it can.
+func (p *Pipeline) squares(ctx context.Context, data []byte, info media.Info, edges []int) (_ []media.Picture, err error) {
+	if child := info.ChildBytes(); child > 0 {
+		p.lend(child)
+		data, info, err = p.foreign.Convert(ctx, data, info, edges[0])
+		p.lend(-child)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return media.Squares(ctx, data, info, edges)
+}
+
 // hold reads the file of rec into memory and calls do with it, when the gate has room for it and extra more bytes.
 func (p *Pipeline) hold(ctx context.Context, lane Lane, rec upload.Record, extra int64, do func([]byte) error) error {
 	need := rec.Length + extra
 	if need > p.memory {
 		return upload.Reject(upload.CodeTooManyPixels, "The picture needs more memory to be read than this server gives to one.")
 	}
-	if err := p.gate.Acquire(ctx, need); err != nil {
+	if err := p.enter(ctx, need); err != nil {
 		return err
 	}
 	p.inUse.Add(need)
@@ -68,6 +81,13 @@ func (p *Pipeline) hold(ctx context.Context, lane Lane, rec upload.Record, extra
 		return err
 	}
 	return do(data)
+}
+
+// enter waits until the gate has room for need bytes. Who comes first goes first: a large job is not overtaken by small ones for ever.
+func (p *Pipeline) enter(ctx context.Context, need int64) error {
+	p.metrics.waiting.Inc()
+	defer p.metrics.waiting.Dec()
+	return p.gate.Acquire(ctx, need)
 }
 
 // giveBack is the size of a job, in bytes, after which an idle pipeline returns what it used to the system: it was much, and
@@ -88,17 +108,20 @@ func readWhole(store Store, rec upload.Record) ([]byte, error) {
 }
 
 // inspect judges a picture by its header, before anything is decoded.
-func inspect(profile upload.Profile, data []byte) (media.Info, error) {
+func (p *Pipeline) inspect(profile upload.Profile, data []byte) (media.Info, error) {
 	info, err := media.Inspect(data)
+	if mediaType := media.Sniff(data); p.foreign == nil && media.Foreign(mediaType) && profile.Accepts(mediaType) {
+		return info, unreadable(profile, mediaType)
+	}
 	switch {
 	case errors.Is(err, media.ErrUnsupported):
-		return info, unsupported(profile, media.Sniff(data[:min(len(data), upload.HeadBytes)]), len(data) == 0)
+		return info, unsupported(p.readable(profile), media.Sniff(data[:min(len(data), upload.HeadBytes)]), len(data) == 0)
 	case errors.Is(err, media.ErrMalformed):
 		return info, upload.Reject(upload.CodeUnreadableImage, "The picture is damaged and could not be read.")
 	case err != nil:
 		return info, err
 	case !profile.Accepts(info.MediaType):
-		return info, unsupported(profile, info.MediaType, false)
+		return info, unsupported(p.readable(profile), info.MediaType, false)
 	}
 	if pixels := int64(info.Width) * int64(info.Height); pixels > profile.MaxPixels {
 		return info, upload.Reject(upload.CodeTooManyPixels, "The picture has %d x %d pixels, more than the %d million allowed.",

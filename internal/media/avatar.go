@@ -5,7 +5,8 @@
 // that a caller can refuse it, or wait for memory, before anything is allocated; [Squares] then decodes it once and makes
 // the pictures that are served. [InspectVideo] reads what a video's headers say, by offset.
 //
-// The package is pure: it opens no file, keeps no state, and its functions may be called concurrently. It writes no
+// The package is pure, but for [Converter], which runs a program for HEIC and AVIF: it opens no file, keeps no state, and its
+// functions may be called concurrently. It writes no
 // metadata, and knows no limits of its own on size: those are the caller's, who has them from
 // [Info] before [Squares] is called.
 //
@@ -37,7 +38,7 @@ var (
 
 // Info is what the headers of a picture tell. Only [Inspect] makes a useful one. Two of the same bytes are equal.
 type Info struct {
-	MediaType     string // image/jpeg, image/png, image/webp or image/gif
+	MediaType     string // image/jpeg, image/png, image/webp or image/gif; image/heic and image/avif are [Foreign]
 	Width, Height int    // in pixels, as stored: before the orientation is applied; of a GIF, its logical screen
 	Orientation   int    // EXIF tag 0x0112, 1 to 8; 1, upright, where there is none
 
@@ -94,6 +95,9 @@ func formatOf(data []byte) (format, bool) {
 // It returns [ErrUnsupported] or [ErrMalformed], wrapped with the reason.
 func Inspect(data []byte) (Info, error) {
 	f, known := formatOf(data)
+	if mediaType := Sniff(data); !known && Foreign(mediaType) {
+		return inspectHEIF(data, mediaType)
+	}
 	if !known {
 		return Info{}, fmt.Errorf("media: %w: not a JPEG, PNG, WebP or GIF", ErrUnsupported)
 	}
@@ -163,7 +167,10 @@ func Squares(ctx context.Context, data []byte, info Info, edges []int) ([]Pictur
 }
 
 func decode(ctx context.Context, data []byte) (image.Image, error) {
-	f, _ := formatOf(data)
+	f, known := formatOf(data)
+	if !known {
+		return nil, fmt.Errorf("media: decode: %w: needs a converter", ErrUnsupported)
+	}
 	source, err := shielded(func() (image.Image, error) { return f.decode(untilDone(ctx, bytes.NewReader(data))) })
 	if ctx.Err() != nil {
 		return nil, ctx.Err() // decoders do not always wrap what their reader returns

@@ -40,6 +40,11 @@ func FuzzInspect(f *testing.F) {
 	for _, data := range oriented(f, 7) {
 		f.Add(data)
 	}
+	for _, photo := range photos(f) {
+		f.Add(photo.bytes())
+		photo.rows, photo.columns, photo.wide, photo.high = 2, 2, 200, 100
+		f.Add(photo.bytes())
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		info, err := Inspect(data)
 		if err != nil {

@@ -115,8 +115,7 @@ func TestOtherFilesAreUnsupported(t *testing.T) {
 	for name, data := range map[string][]byte{
 		"nothing":         nil,
 		"text":            []byte("hello"),
-		"HEIC":            []byte("\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic"),
-		"AVIF":            []byte("\x00\x00\x00\x18ftypavif\x00\x00\x00\x00mif1avif"),
+		"HEIC that moves": []byte("\x00\x00\x00\x18ftyphevc\x00\x00\x00\x00msf1hevc"),
 		"SVG":             []byte(`<svg xmlns="http://www.w3.org/2000/svg"/>`),
 		"PDF":             []byte("%PDF-1.7\n"),
 		"sound":           append([]byte("RIFF\x24\x00\x00\x00WAVEfmt "), make([]byte, 28)...),

@@ -10,6 +10,9 @@ const decoderFixed = 64 << 10
 // losslessBytes.
 func (i Info) DecodeBytes(edges []int) int64 {
 	total := i.decoder + decoderFixed
+	if Foreign(i.MediaType) && len(edges) > 0 {
+		total += readConverted(int64(edges[0]))
+	}
 	side := int64(min(i.Width, i.Height))
 	for n, edge := range edges {
 		total += squareBytes(side, int64(edge))
@@ -19,6 +22,14 @@ func (i Info) DecodeBytes(edges []int) int64 {
 		side = int64(edge)
 	}
 	return total
+}
+
+// ChildBytes is the part of [Info.DecodeBytes] that a [Converter]'s child takes, and this process does not; 0 for what needs none.
+func (i Info) ChildBytes() int64 {
+	if !Foreign(i.MediaType) {
+		return 0
+	}
+	return i.decoder
 }
 
 // squareBytes is what it takes to scale a square from one side to another and to encode it.

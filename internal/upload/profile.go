@@ -55,7 +55,7 @@ func DefaultProfiles() []Profile {
 	return []Profile{
 		{Name: "file", Path: "/files/", Lane: Stream, MaxBytes: 64 << 30, Lifetime: 7 * day, Flat: true},
 		{Name: "avatar", Path: "/avatars/", Lane: Whole, MaxBytes: 8 << 20, MaxPixels: 50_000_000, Lifetime: day, Read: Anybody, PerOwner: 1,
-			Accept: []string{"image/jpeg", "image/png", "image/webp", "image/gif"}, Variants: []int{512, 256, 64}},
+			Accept: []string{"image/jpeg", "image/png", "image/webp", "image/gif", "image/heic", "image/avif"}, Variants: []int{512, 256, 64}},
 		{Name: "video", Path: "/videos/", Lane: Stream, MaxBytes: 64 << 30, Lifetime: 7 * day,
 			Accept: []string{"video/*"}},
 	}

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"math"
+	"runtime/debug"
+	"sync"
+)
+
+const (
+	// baseMemory is what the server needs beside the pictures in the making: buffers for fast connections (64 MiB), slow ones
+	// and records, and itself.
+	baseMemory = 256 << 20
+	// uncounted is what the runtime's limit leaves out: the program's own pages (20 MiB), and that it is a soft limit.
+	uncounted = 48 << 20
+)
+
+// limitMemory tells the runtime how far the heap may grow before it collects harder: freed pictures must not pile up beside
+// those that the gate counts. GOMEMLIMIT in the environment has been taken by the runtime already, and stays.
+func limitMemory(images int64) {
+	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
+		debug.SetMemoryLimit(images + baseMemory - uncounted)
+	}
+}
+
+// newLender returns what lowers the limit by what children have of the pictures' memory, and raises it when they give it back:
+// else the heap could keep freed pictures up to the limit, and the children would come on top.
+func newLender() func(bytes int64) {
+	var mu sync.Mutex
+	var all, lent int64 // guarded by mu
+	return func(bytes int64) {
+		mu.Lock()
+		defer mu.Unlock()
+		if lent == 0 {
+			all = debug.SetMemoryLimit(-1)
+		}
+		lent += bytes
+		if lent == 0 || all == math.MaxInt64 {
+			debug.SetMemoryLimit(all)
+			return
+		}
+		debug.SetMemoryLimit(max(all-lent, min(all, baseMemory-uncounted)))
+	}
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+	"os"
+	"runtime/debug"
+	"testing"
+
+	"sluice/internal/config"
+	"sluice/internal/media"
+	"sluice/internal/upload"
+)
+
+// wantLimit compares what the heap may grow to.
+func wantLimit(t *testing.T, want int64) {
+	t.Helper()
+	if got := debug.SetMemoryLimit(-1); got != want {
+		t.Errorf("the heap is limited to %d bytes, want %d", got, want)
+	}
+}
+
+func TestHeapLendsToChildren(t *testing.T) {
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(1 << 30))
+	lend := newLender()
+	lend(300 << 20)
+	wantLimit(t, 724<<20)
+	lend(200 << 20)
+	wantLimit(t, 524<<20)
+	lend(-300 << 20)
+	wantLimit(t, 824<<20)
+	lend(-200 << 20)
+	wantLimit(t, 1<<30)
+	lend(2 << 30) // more than there is: the server itself goes on
+	wantLimit(t, baseMemory-uncounted)
+	lend(-2 << 30)
+	wantLimit(t, 1<<30)
+
+	debug.SetMemoryLimit(math.MaxInt64)
+	lend(1 << 20)
+	wantLimit(t, math.MaxInt64)
+	lend(-1 << 20)
+}
+
+// The start fails if the gate is below what one picture may need. config reckons that without knowing the decoders, so what they
+// are charged must not be more: for the worst picture that the header of a HEIC can announce.
+func TestConfiguredBoundCoversForeignPictures(t *testing.T) {
+	data, err := os.ReadFile("../../internal/media/testdata/alpha10.heic")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := 0; ; at += 4 { // sizes of all items: as many pixels as a profile may take
+		next := bytes.Index(data[at:], []byte("ispe"))
+		if next < 0 {
+			break
+		}
+		at += next
+		binary.BigEndian.PutUint64(data[at+8:], 7000<<32|7000)
+	}
+	info, err := media.Inspect(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, edges := range [][]int{{64}, {512, 256, 64}, {4096, 512}} {
+		row := upload.Profile{MaxBytes: int64(len(data)), MaxPixels: info.Pixels(), Variants: edges, Accept: []string{"image/heic"}}
+		charged, bound := int64(len(data))+info.DecodeBytes(edges), config.WholeJobBytes(row, true)
+		if charged > bound {
+			t.Errorf("%v: %d bytes are charged, more than the bound of %d", edges, charged, bound)
+		}
+	}
+}
