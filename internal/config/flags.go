@@ -15,7 +15,7 @@ type flags struct {
 	Serve   struct{} `cmd:"" default:"1" help:"Take uploads. This is what sluice does without a command."`
 	GC      struct{} `cmd:"" name:"gc" help:"Remove what is over; --dry-run tells what that would be."`
 	FSCK    struct{} `cmd:"" name:"fsck" help:"Look for what is wrong with the data; --repair mends it."`
-	Replay  struct{} `cmd:"" help:"Deliver again the events that an endpoint did not take."`
+	Replay  struct{} `cmd:"" help:"Deliver events, and process uploads, again that were given up."`
 	Health  struct{} `cmd:"" help:"Ask a running server, at its --private-listen, whether it is well."`
 	Version struct{} `cmd:"" help:"Say which version this is."`
 

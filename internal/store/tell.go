@@ -24,6 +24,7 @@ func (f *File) tell(was upload.State, rec upload.Record) {
 	if len(types) == 0 {
 		return
 	}
+	rec.Expires = f.expires(rec, rec.Changed)
 	events := make([]upload.Event, len(types))
 	for i, typ := range types {
 		events[i] = upload.NewEvent(typ, rec)
@@ -93,7 +94,7 @@ func (f *File) Changed(ctx context.Context, since time.Time, do func(upload.Reco
 			f.log.Error("whether an event lacks is not known", "profile", f.profile, "id", id, "err", err)
 			return true
 		}
-		rec.Profile = f.profile
+		rec.Profile, rec.Expires = f.profile, f.expires(rec.Record, rec.Changed)
 		failed = do(rec.Record)
 		return failed == nil
 	})

@@ -61,7 +61,7 @@ func NewEvent(typ EventType, rec Record) Event {
 
 // before is rec when it was in an earlier state: one change may take several steps.
 func before(rec Record, state State) Record {
-	rec.State, rec.Variants, rec.Video = state, nil, nil
+	rec.State, rec.Variants, rec.Video, rec.Expires = state, nil, nil, time.Time{}
 	return rec
 }
 
