@@ -22,6 +22,8 @@ type flags struct {
 	DryRun bool   `group:"General" help:"Only tell what would be removed."`
 	Repair bool   `group:"General" help:"Mend what is wrong, as far as that needs no guessing."`
 
+	Digests bool `group:"General" help:"Also read all content that has a digest, and compare."`
+
 	Listen        string   `group:"Network" placeholder:"ADDR" default:"127.0.0.1:8080" help:"Where clients come in. Port 0 takes a free port."`
 	PrivateListen string   `group:"Network" placeholder:"ADDR" default:"127.0.0.1:8081" help:"Metrics, health, profiling and administration: keep it private."`
 	TLSCert       string   `name:"tls-cert" group:"Network" placeholder:"FILE" help:"Certificate in PEM: clients come in over TLS. Read again when renewed."`
@@ -127,7 +129,7 @@ func usedBy(command Command, name string) bool {
 	of := map[Command][]string{
 		Health: {"private-listen", "config"},
 		GC:     {"private-listen", "config", "dry-run", "data", "durability", "log-format", "log-level"},
-		FSCK:   {"config", "repair", "data", "durability", "log-format", "log-level"},
+		FSCK:   {"config", "repair", "digests", "data", "durability", "log-format", "log-level"},
 	}
 	if command == Serve {
 		return !lineOnly(name)
@@ -136,7 +138,7 @@ func usedBy(command Command, name string) bool {
 }
 
 // lineOnly tells flags that are about one run of a command: neither the environment nor the file has them.
-func lineOnly(name string) bool { return name == "dry-run" || name == "repair" }
+func lineOnly(name string) bool { return name == "dry-run" || name == "repair" || name == "digests" }
 
 func (l *commandLine) flag(arg string) *kong.Flag {
 	for _, flag := range l.ctx.Model.Flags {

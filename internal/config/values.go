@@ -29,7 +29,7 @@ func (v *values) build(c *Config, f *flags) {
 		v.checkAsked(c.PrivateListen)
 		return
 	}
-	c.DryRun, c.Repair = f.DryRun, f.Repair
+	c.DryRun, c.Repair, c.Digests = f.DryRun, f.Repair, f.Digests
 	v.fill(c, f)
 	table, faults := profileTable(v.src.file)
 	v.faults.add(faults...)

@@ -58,6 +58,8 @@ type Pipeline struct {
 	stop context.CancelFunc
 	work sync.WaitGroup // every goroutine of the pipeline
 
+	digesting chan struct{} // a token for each upload that is read for its digest
+
 	mu   sync.Mutex // guards jobs
 	jobs map[jobKey]*job
 }
@@ -82,6 +84,7 @@ func New(o Options) *Pipeline {
 	p := &Pipeline{
 		lanes: make(map[string]Lane), gate: semaphore.NewWeighted(o.ImageMemory), memory: o.ImageMemory,
 		metrics: o.Metrics, log: o.Logger, jobs: make(map[jobKey]*job),
+		digesting: make(chan struct{}, maxDigesting),
 	}
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	p.metrics.capacity.Set(float64(o.ImageMemory))

@@ -60,6 +60,9 @@ type File struct {
 
 	awaited awaited // parts that finals wait for
 
+	keepRejected bool   // see [Options]
+	digest       string // likewise
+
 	mu      sync.Mutex // guards entries and the refs in them; taken before any entry's mutex is, never after
 	entries map[upload.ID]*entry
 }
@@ -236,11 +239,11 @@ func (f *File) Complete(id upload.ID) (upload.Record, error) {
 	if err := f.prove(e); err != nil {
 		return e.rec.Record, err
 	}
-	next := upload.Received
-	if !e.rec.Partial && f.direct != nil && f.direct(e.rec.MediaType) {
+	next, digest := upload.Received, f.followed(e)
+	if !e.rec.Partial && f.direct != nil && f.direct(e.rec.MediaType) && (f.digest == "" || digest != "") {
 		next = upload.Ready
 	}
-	err = f.change(e, func(rec *stored) { rec.State, rec.checked = next, nil })
+	err = f.change(e, func(rec *stored) { rec.State, rec.checked, rec.Digest = next, nil, digest })
 	return e.rec.Record, err
 }
 

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -38,7 +39,7 @@ func (f *File) Publish(id upload.ID, outcome upload.Outcome) (upload.Record, err
 		made = append(made, v.Variant)
 	}
 	err = f.change(e, func(rec *stored) {
-		rec.State, rec.Variants, rec.Video = upload.Ready, made, outcome.Video
+		rec.State, rec.Variants, rec.Video, rec.Digest = upload.Ready, made, outcome.Video, cmp.Or(rec.Digest, outcome.Digest)
 		if rec.MediaType == "" {
 			rec.MediaType = outcome.MediaType
 		}
@@ -59,37 +60,53 @@ func (f *File) Reject(id upload.ID, why *upload.Rejection) (upload.Record, error
 	case upload.Expired:
 		return e.rec.Record, fmt.Errorf("store: reject %s: %w", id, upload.ErrExpired)
 	case upload.Rejected:
-		err = f.removeContent(id, e.rec.Record) // the first time may have failed at this
+		err = f.removeBytes(id, e.rec) // the first time may have failed at this
 	default:
-		err = f.reject(e, why)
+		err = f.reject(e, why, f.keepRejected && e.rec.State == upload.Received)
 	}
 	return e.rec.Record, err
 }
 
-// reject records the verdict, then removes the bytes. A crash between the two leaves bytes that go when the record is next
-// loaded.
-func (f *File) reject(e *entry, why *upload.Rejection) error {
+// reject records the verdict, then removes the bytes, unless they are to be kept. A crash between the two leaves bytes that go
+// when the record is next loaded.
+func (f *File) reject(e *entry, why *upload.Rejection, keep bool) error {
 	err := f.change(e, func(rec *stored) {
 		rec.State, rec.Reason, rec.Offset, rec.synced = upload.Rejected, why, 0, 0
+		rec.Digest, rec.kept = "", keep
 	})
 	if err != nil {
 		return err
 	}
 	e.pos = 0
 	f.awaited.forget(&e.rec.Record)
-	return f.removeContent(e.id, e.rec.Record)
+	return f.removeBytes(e.id, e.rec)
+}
+
+// removeBytes removes what an upload that is over has, but for content that is kept.
+func (f *File) removeBytes(id upload.ID, rec stored) error {
+	if rec.kept {
+		return f.removeFiles(id, f.variantNames(id, rec.Record))
+	}
+	return f.removeContent(id, rec.Record)
 }
 
 // removeContent removes the bytes of an upload and its variants, as far as rec and the profile tell their names. What is not
 // there is no error.
 func (f *File) removeContent(id upload.ID, rec upload.Record) error {
-	names := []string{f.name(id, "")}
+	return f.removeFiles(id, append(f.variantNames(id, rec), f.name(id, "")))
+}
+
+func (f *File) variantNames(id upload.ID, rec upload.Record) (names []string) {
 	for _, v := range rec.Variants {
 		names = append(names, f.name(id, variantSuffix(v.Name)))
 	}
 	for _, v := range f.variants {
 		names = append(names, f.name(id, variantSuffix(v)))
 	}
+	return names
+}
+
+func (f *File) removeFiles(id upload.ID, names []string) error {
 	for _, name := range names {
 		if err := f.fs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("store: remove content of %s: %w", id, err)

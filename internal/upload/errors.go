@@ -55,6 +55,7 @@ const (
 	CodePartsMissing    = "parts_missing"          // an upload to be joined is gone before all were complete
 	CodeTooLarge        = "too_large"              // uploads that are longer together than the profile allows
 	CodeUnreadableImage = "unreadable_image"       // a picture of a right type that cannot be decoded
+	CodeUnreadableVideo = "unreadable_video"       // a video of a right type that nothing can play
 )
 
 func (r *Rejection) Error() string { return fmt.Sprintf("rejected: %s: %s", r.Code, r.Message) }
