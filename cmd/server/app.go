@@ -112,7 +112,7 @@ func storeOptions(cfg config.Config, profile upload.Profile, metrics *store.Metr
 	return store.Options{
 		Dir: profile.Dir, Profile: profile.Name, Flat: profile.Flat, Variants: variantNames(profile), Durable: cfg.Durability == "always",
 		Reserve: cfg.Reserve, MaxBytes: profile.MaxBytes, Lifetime: profile.Lifetime, Retention: profile.Retention,
-		KeepParts: profile.KeepParts, PerOwner: profile.PerOwner, Direct: finish.Direct(profile), Promises: promises, Judge: finish.Judge(profile), Metrics: metrics, Logger: log,
+		KeepParts: profile.KeepParts, PerOwner: profile.PerOwner, KeepRejected: profile.KeepRejected, Digest: profile.Digest, Direct: finish.Direct(profile), Promises: promises, Judge: finish.Judge(profile), Metrics: metrics, Logger: log,
 	}
 }
 

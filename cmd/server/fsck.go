@@ -34,6 +34,9 @@ func fsck(ctx context.Context, cfg config.Config, stdout, stderr io.Writer) (err
 	for _, files := range stores {
 		uploads, err := files.Fsck(ctx, cfg.Repair, report.add)
 		report.uploads += uploads
+		if err == nil && cfg.Digests {
+			err = files.CheckDigests(ctx, report.add)
+		}
 		errs = append(errs, err)
 		if ctx.Err() != nil {
 			break

@@ -36,6 +36,7 @@ type Config struct {
 	Command         Command
 	DryRun          bool              // GC only tells
 	Repair          bool              // FSCK mends
+	Digests         bool              // FSCK reads all content that has a digest
 	Replay          upload.Replay     // what Replay delivers again
 	Listen          string            // host:port of the public listener; port 0 takes a free one
 	PrivateListen   string            // host:port of the private listener; may be other than loopback, and may be ":port"

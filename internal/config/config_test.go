@@ -62,7 +62,7 @@ func TestNoArgumentAtAllIsEnough(t *testing.T) {
 	c := mustParse(t, nil, nil, "")
 	data, _ := filepath.Abs("data")
 	got := fmt.Sprintf("%+v", c)
-	want := fmt.Sprintf("{Command:serve DryRun:false Repair:false Replay:{Endpoint: Profile: ID: Type: Delivered:false} Listen:127.0.0.1:8080 PrivateListen:127.0.0.1:8081 TLSCert: TLSKey: PublicURL:<nil> OwnerHeader: Data:./data "+
+	want := fmt.Sprintf("{Command:serve DryRun:false Repair:false Digests:false Replay:{Endpoint: Profile: ID: Type: Delivered:false} Listen:127.0.0.1:8080 PrivateListen:127.0.0.1:8081 TLSCert: TLSKey: PublicURL:<nil> OwnerHeader: Data:./data "+
 		"Durability:always CORSOrigins:[*] Profiles:%+v Reserve:1073741824 SweepInterval:10m0s Splice:true Endpoints:[] PublicEvents:local ShowLevel:true MaxConnections:10000 MaxUploads:2000 "+
 		"ImageMemory:1073741824 Vipsthumbnail: IdleTimeout:1m0s ShutdownTimeout:10s LogFormat:text LogLevel:INFO}", builtIn(data))
 	if got != want {
@@ -290,8 +290,11 @@ func TestFSCKIsToldOnTheLineAloneWhatToDo(t *testing.T) {
 	if c.Command != FSCK || !c.Repair || c.DryRun || c.Data != "d" || len(c.Profiles) != 3 {
 		t.Errorf("got %+v", c)
 	}
-	if c := mustParse(t, []string{"fsck"}, map[string]string{"SLUICE_REPAIR": "true"}, ""); c.Repair {
-		t.Error("the environment made it a repair")
+	if c := mustParse(t, []string{"fsck"}, map[string]string{"SLUICE_REPAIR": "true", "SLUICE_DIGESTS": "true"}, ""); c.Repair || c.Digests {
+		t.Error("the environment made it a repair, or a long one")
+	}
+	if c := mustParse(t, []string{"fsck", "--digests"}, nil, ""); !c.Digests || c.Repair {
+		t.Errorf("got %+v", c)
 	}
 	_, err := parse(t, []string{"fsck", "--dry-run", "--private-listen=:1"}, nil, "repair: true\n")
 	wantFaults(t, err, "--dry-run: means nothing to fsck", "--private-listen: means nothing to fsck", "repair: unknown key")

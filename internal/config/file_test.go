@@ -39,12 +39,17 @@ profiles:
   accept: []
   variants: [100, 10]
   retention: 1d12h
+  keepRejected: true
+  digest: sha-256
 - name: file
   dir: /srv/../srv/tus
   flat: false
+- {name: video, rejectUnreadable: false, keepRejected: false, digest: none}
 - {name: new, path: /n/, lane: stream, dir: sub/new, accept: video/*}
 `)
 	want := builtIn("/d")
+	want[1].KeepRejected, want[1].Digest = true, upload.SHA256
+	want[2].KeepRejected, want[2].RejectUnreadable = false, false
 	want[1].MaxPixels, want[1].Accept, want[1].Variants, want[1].Retention = 1e6, []string{}, []int{100, 10}, 36*time.Hour
 	want[0].Dir, want[0].Flat = "/srv/tus", false
 	want = append(want, upload.Profile{Name: "new", Path: "/n/", Lane: upload.Stream, Dir: "/d/sub/new", Accept: []string{"video/*"}})

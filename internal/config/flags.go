@@ -28,6 +28,7 @@ type flags struct {
 	ID        string `name:"id" group:"General" placeholder:"ID" help:"Only of this upload."`
 	Type      string `group:"General" placeholder:"TYPE" help:"Only of this type, such as upload.ready."`
 	Delivered bool   `group:"General" help:"Also what was delivered, as long as it is kept; needs --id."`
+	Digests   bool   `group:"General" help:"Also read all content that has a digest, and compare."`
 
 	Listen        string   `group:"Network" placeholder:"ADDR" default:"127.0.0.1:8080" help:"Where clients come in. Port 0 takes a free port."`
 	PrivateListen string   `group:"Network" placeholder:"ADDR" default:"127.0.0.1:8081" help:"Metrics, health, profiling and administration: keep it private."`
@@ -144,7 +145,7 @@ func usedBy(command Command, name string) bool {
 		Health: {"private-listen", "config"},
 		GC:     {"private-listen", "config", "dry-run", "data", "durability", "webhook", "webhook-key", "webhook-private", "log-format", "log-level"},
 		Replay: {"private-listen", "config", "data", "durability", "endpoint", "profile", "id", "type", "delivered", "webhook", "webhook-key", "webhook-private", "log-format", "log-level"},
-		FSCK:   {"config", "repair", "data", "durability", "log-format", "log-level"},
+		FSCK:   {"config", "repair", "digests", "data", "durability", "log-format", "log-level"},
 	}
 	if command == Serve {
 		return !lineOnly(name)
@@ -154,7 +155,7 @@ func usedBy(command Command, name string) bool {
 
 // lineOnly tells flags that are about one run of a command: neither the environment nor the file has them.
 func lineOnly(name string) bool {
-	return slices.Contains([]string{"dry-run", "repair", "endpoint", "profile", "id", "type", "delivered"}, name)
+	return slices.Contains([]string{"dry-run", "repair", "digests", "endpoint", "profile", "id", "type", "delivered"}, name)
 }
 
 func (l *commandLine) flag(arg string) *kong.Flag {

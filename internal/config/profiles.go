@@ -24,7 +24,7 @@ func (r row) fault(format string, args ...any) error {
 // columns are the keys of a row in the file.
 func columns() []string {
 	return []string{"name", "path", "lane", "maxBytes", "maxPixels", "accept", "lifetime", "retention", "keepParts", "read", "perOwner", "dir",
-		"flat", "variants", "disabled"}
+		"flat", "variants", "rejectUnreadable", "keepRejected", "digest", "disabled"}
 }
 
 // profileTable is the built-in table with the file's rows laid over it: a known name changes the columns that it gives, or
@@ -105,6 +105,12 @@ func setColumn(p *upload.Profile, disabled *bool, column pair) (err error) {
 		p.Read, err = cell(column.value, func(s string) (upload.Readers, error) { return upload.Readers(s), nil })
 	case "perOwner":
 		p.PerOwner, err = cell(column.value, parseCount)
+	case "rejectUnreadable":
+		p.RejectUnreadable, err = cell(column.value, parseBool)
+	case "keepRejected":
+		p.KeepRejected, err = cell(column.value, parseBool)
+	case "digest":
+		p.Digest, err = cell(column.value, parseDigest)
 	case "dir":
 		p.Dir, err = text(column.value)
 	case "flat":
@@ -127,6 +133,14 @@ func cell[T any](node *yaml.Node, parse func(string) (T, error)) (T, error) {
 		return none, err
 	}
 	return parse(value)
+}
+
+// parseDigest takes the name of an algorithm, which is checked with the row, or "none".
+func parseDigest(s string) (string, error) {
+	if s == "none" {
+		return "", nil
+	}
+	return s, nil
 }
 
 func edges(node *yaml.Node) ([]int, error) {

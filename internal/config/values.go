@@ -34,7 +34,7 @@ func (v *values) build(c *Config, f *flags) {
 		v.checkAsked(c.PrivateListen)
 		return
 	}
-	c.DryRun, c.Repair = f.DryRun, f.Repair
+	c.DryRun, c.Repair, c.Digests = f.DryRun, f.Repair, f.Digests
 	c.Replay = upload.Replay{Endpoint: f.Endpoint, Profile: f.Profile, Type: upload.EventType(f.Type), Delivered: f.Delivered}
 	c.Replay.ID = read(v, "id", f.ID, parseID)
 	v.checkReplay(c.Replay)

@@ -33,7 +33,7 @@ func full() upload.Record {
 		Metadata: "filename " + base64.StdEncoding.EncodeToString([]byte("ä <b>.mp4")) + ",flag",
 		Variants: []upload.Variant{{Name: "64", MediaType: "image/png", Width: 64, Height: 64, Bytes: 9}},
 		Reason:   upload.Reject(upload.CodeTooLarge, "No."), Created: noon, Changed: noon.Add(time.Second), Expires: noon.Add(time.Hour),
-		Final: true, Parts: []upload.ID{"p1", "p2"},
+		Digest: "sha-256=:AA==:", Final: true, Parts: []upload.ID{"p1", "p2"},
 	}
 }
 
@@ -58,7 +58,7 @@ func TestAnEndpointIsSentWhatABackEndNeeds(t *testing.T) {
 	g := deliver(t, ev, func(*upload.Endpoint) {})
 	want := `{"type":"upload.ready","timestamp":"2026-01-02T12:00:01Z","version":1,"id":"` + ev.ID + `","data":{"id":"u1",` +
 		`"profile":"video","owner":"me","state":"ready","reason":{"code":"too_large","message":"No."},"size":5,"offset":5,` +
-		`"mediaType":"video/mp4","metadata":{"filename":"ä \u003cb\u003e.mp4","flag":""},` +
+		`"mediaType":"video/mp4","digest":"sha-256=:AA==:","metadata":{"filename":"ä \u003cb\u003e.mp4","flag":""},` +
 		`"variants":[{"name":"64","mediaType":"image/png","width":64,"height":64,"bytes":9}],"url":"https://up.load/video/u1",` +
 		`"path":"data/video/u1","created":"2026-01-02T12:00:00Z","expires":"2026-01-02T13:00:00Z","final":true,"parts":["p1","p2"]}}`
 	if got := string(g.body); got != want {

@@ -65,6 +65,8 @@ type Pipeline struct {
 	stop context.CancelFunc
 	work sync.WaitGroup // every goroutine of the pipeline
 
+	digesting chan struct{} // a token for each upload that is read for its digest
+
 	mu    sync.Mutex // guards what follows
 	jobs  map[jobKey]*job
 	later map[jobKey]postponed
@@ -90,6 +92,7 @@ func New(o Options) *Pipeline {
 	p := &Pipeline{
 		lanes: make(map[string]Lane), gate: semaphore.NewWeighted(o.ImageMemory), memory: o.ImageMemory,
 		foreign: o.Converter, lend: o.Lend, metrics: o.Metrics, log: o.Logger, jobs: make(map[jobKey]*job), later: make(map[jobKey]postponed),
+		digesting: make(chan struct{}, maxDigesting),
 	}
 	if p.lend == nil {
 		p.lend = func(int64) {}

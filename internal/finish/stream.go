@@ -3,18 +3,16 @@ package finish
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"strings"
-	"time"
 
 	"sluice/internal/media"
 	"sluice/internal/upload"
 )
 
 // Stream settles an upload of the stream lane: nothing of it is held. Its head was judged as it arrived ([Judge]), its bytes are
-// where they belong; what is left is to say so, and, of a video, to look at its headers, by offset. Where that fails, on a full disk say, rec comes back as it was
-// and the work goes on: no client waits for a second try.
+// where they belong; what is left is to say so, to look at the headers of a video, by offset, and to read it for its digest
+// where the store has none. Where that fails, on a full disk say, rec comes back as it was and the work goes on: no client
+// waits for a second try.
 func (p *Pipeline) Stream(ctx context.Context, rec upload.Record) (upload.Record, error) {
 	if rec.State == upload.Ready {
 		p.metrics.observe(upload.Stream, rec, nil, 0) // the store had nothing to leave to us
@@ -33,40 +31,16 @@ func Direct(profile upload.Profile) func(mediaType string) bool {
 
 func isVideo(mediaType string) bool { return strings.HasPrefix(mediaType, "video/") }
 
-// stream looks at the headers of a video. What cannot be made out of them is left out: the first bytes have decided.
+// stream looks at the headers of a video, and makes sure of the digest.
 func (p *Pipeline) stream(lane Lane, rec upload.Record) (upload.Outcome, error) {
 	if !isVideo(rec.MediaType) {
-		return upload.Outcome{}, nil
+		return p.withDigest(lane, rec, upload.Outcome{})
 	}
-	file, _, err := lane.Store.Open(rec.ID)
+	video, err := p.inspectVideo(lane, rec)
 	if err != nil {
 		return upload.Outcome{}, err
 	}
-	defer file.Close()
-	content, ok := file.(io.ReaderAt)
-	if !ok {
-		return upload.Outcome{}, nil
-	}
-	video, err := media.InspectVideo(content, rec.Length)
-	switch {
-	case errors.Is(err, media.ErrMalformed), errors.Is(err, media.ErrUnsupported):
-		p.log.Info("headers of a video cannot be read", "profile", rec.Profile, "id", rec.ID, "err", err)
-		return upload.Outcome{}, nil
-	case err != nil:
-		return upload.Outcome{}, fmt.Errorf("finish: %w", err)
-	}
-	return upload.Outcome{Video: videoOf(video)}, nil
-}
-
-// videoOf is v as the record has it.
-func videoOf(v media.Video) *upload.Video {
-	said := &upload.Video{
-		Container: v.Container, Duration: v.Duration.Round(time.Millisecond).Seconds(), Width: v.Width, Height: v.Height, Codecs: v.Codecs,
-	}
-	if v.Container == "mp4" || v.Container == "quicktime" {
-		said.FastStart = &v.FastStart
-	}
-	return said
+	return p.withDigest(lane, rec, upload.Outcome{Video: video})
 }
 
 // Join assembles a final upload, if its parts are complete, and settles it as its lane says. Like Stream it waits for no second

@@ -2,6 +2,7 @@ package finish
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -35,14 +36,19 @@ func (p *Pipeline) whole(ctx context.Context, lane Lane, rec upload.Record) (upl
 		return upload.Outcome{}, err
 	}
 	var pictures []media.Picture
+	digest := rec.Digest
 	err = p.hold(ctx, lane, rec, info.DecodeBytes(profile.Variants), func(data []byte) (err error) {
+		if digest == "" && profile.Digest != "" {
+			sum := sha256.Sum256(data)
+			digest = upload.FormatDigest(profile.Digest, sum[:])
+		}
 		pictures, err = p.squares(ctx, data, info, profile.Variants)
 		return err
 	})
 	if errors.Is(err, media.ErrMalformed) || errors.Is(err, media.ErrUnsupported) {
 		return upload.Outcome{}, upload.Reject(upload.CodeUnreadableImage, "The picture is damaged or incomplete and could not be read.")
 	}
-	return upload.Outcome{MediaType: info.MediaType, Variants: variantFiles(pictures)}, err
+	return upload.Outcome{MediaType: info.MediaType, Variants: variantFiles(pictures), Digest: digest}, err
 }
 
 // squares makes the pictures; what Go cannot decode is first made into something that it can.

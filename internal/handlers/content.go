@@ -41,7 +41,21 @@ func (e *endpoint) content(req *request, r *http.Request) {
 	setContentHeader(h, rec.MediaType, rec.Filename())
 	h.Set("ETag", `"`+string(rec.ID)+`"`)       // an id's content never changes
 	h.Set("Cache-Control", "private, no-cache") // it may be deleted
+	setDigest(req, rec)
 	serveContent(req, r, rec, file)
+}
+
+// setDigest tells the digest of the whole content, also with a part of it (RFC 9530, section 3). An error is a representation
+// of its own, and an answer without one repeats nothing that does not serve a cache (RFC 9110, section 15.4.5).
+func setDigest(req *request, rec upload.Record) {
+	if rec.Digest == "" {
+		return
+	}
+	req.w.finish = func(status int, h http.Header) {
+		if status == http.StatusOK || status == http.StatusPartialContent {
+			h.Set("Repr-Digest", rec.Digest)
+		}
+	}
 }
 
 // rangeSpec is one range of a Range header (RFC 9110, section 14.1.1).

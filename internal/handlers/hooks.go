@@ -25,7 +25,7 @@ func (e *endpoint) beforeCreate(event handler.HookEvent) (handler.HTTPResponse, 
 //
 //	whole:  the file is small. It is read into memory and processed now; the response carries the verdict.
 //	stream: the file is large. It was judged by its head while it arrived and is never held: of a video the headers are read,
-//	        by offset. The response only says that the bytes are safe.
+//	        by offset. The response only says that the bytes are safe, or that nothing can play them.
 //
 // The processing belongs to the server, not to this request: it goes on if the client does not wait, and runs again from
 // stored state if the server dies.

@@ -142,7 +142,7 @@ const (
 	corsMethods = "POST, GET, HEAD, PATCH, DELETE, OPTIONS"
 	corsRequest = "Authorization, Content-Type, If-Range, Range, Tus-Resumable, Upload-Checksum, Upload-Concat, " +
 		"Upload-Defer-Length, Upload-Length, Upload-Metadata, Upload-Offset, X-HTTP-Method-Override, X-Request-ID, X-Requested-With"
-	corsExpose = "Accept-Ranges, Content-Disposition, Content-Range, ETag, Location, Retry-After, Sluice-State, Tus-Checksum-Algorithm, " +
+	corsExpose = "Accept-Ranges, Content-Disposition, Content-Range, ETag, Location, Repr-Digest, Retry-After, Sluice-State, Tus-Checksum-Algorithm, " +
 		"Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, Upload-Concat, Upload-Defer-Length, Upload-Expires, Upload-Length, " +
 		"Upload-Metadata, Upload-Offset, X-Request-ID"
 	corsMaxAge = "86400"

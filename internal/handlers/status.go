@@ -29,6 +29,7 @@ type status struct {
 	Content   string            `json:"content,omitempty"` // where the content is, once ready
 	Variants  []statusVariant   `json:"variants,omitempty"`
 	Video     *upload.Video     `json:"video,omitempty"`
+	Digest    string            `json:"digest,omitempty"` // of the content, as Repr-Digest has it
 }
 
 type statusVariant struct {
@@ -73,7 +74,7 @@ func (e *endpoint) statusOf(rec upload.Record) status {
 	if rec.State != upload.Ready {
 		return s
 	}
-	s.Content, s.Video = e.base+string(rec.ID), rec.Video
+	s.Content, s.Video, s.Digest = e.base+string(rec.ID), rec.Video, rec.Digest
 	for _, v := range rec.Variants {
 		s.Variants = append(s.Variants, statusVariant{v, s.Content + "/" + v.Name})
 	}

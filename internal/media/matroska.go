@@ -3,10 +3,12 @@ package media
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"iter"
 	"math"
 	"math/bits"
+	"slices"
 	"strings"
 	"time"
 )
@@ -18,6 +20,8 @@ import (
 type element struct {
 	id        uint32 // with the bits that tell its length
 	body, end int64  // offsets in the file
+	open      bool   // its size is not known: it ends with what it is in
+	cut       bool   // it says to be longer than what it is in, and ends with that
 }
 
 // IDs of the elements that are read, and of Cluster, where content begins (RFC 8794, 11; RFC 9559, 5.1).
@@ -75,18 +79,18 @@ func (h *headers) element(at, end int64) (element, error) {
 	}
 	idLength := bits.LeadingZeros8(head[0]) + 1
 	if idLength > 4 {
-		return element{}, fmt.Errorf("%w: no element at %d", ErrMalformed, at)
+		return element{}, fmt.Errorf("%w: no element at %d", errLost, at)
 	}
 	if len(head) <= idLength {
-		return element{}, errCutShort
+		return element{}, h.noRoom(end)
 	}
 	e := element{id: uint32(bigEndian(head[:idLength])), end: end}
 	sizeLength := bits.LeadingZeros8(head[idLength]) + 1
 	if sizeLength > 8 {
-		return element{}, fmt.Errorf("%w: element %#x with a size of more than 8 bytes", ErrMalformed, e.id)
+		return element{}, fmt.Errorf("%w: element %#x with a size of more than 8 bytes", errLost, e.id)
 	}
 	if len(head) < idLength+sizeLength {
-		return element{}, errCutShort
+		return element{}, h.noRoom(end)
 	}
 	e.body = at + int64(idLength+sizeLength)
 	ones := uint64(1)<<(7*sizeLength) - 1
@@ -94,14 +98,23 @@ func (h *headers) element(at, end int64) (element, error) {
 	switch {
 	case size == ones:
 		if e.id != idSegment && e.id != idCluster {
-			return element{}, fmt.Errorf("%w: element %#x of unknown size", ErrMalformed, e.id)
+			return element{}, fmt.Errorf("%w: element %#x of unknown size", errLost, e.id)
 		}
+		e.open = true
 	case size > uint64(end-e.body):
-		return element{}, fmt.Errorf("%w: element %#x of %d bytes where %d are left", ErrMalformed, e.id, size, end-e.body)
+		e.cut = true
 	default:
 		e.end = e.body + int64(size)
 	}
 	return e, nil
+}
+
+// noRoom is about an element whose ID and size do not fit below end.
+func (h *headers) noRoom(end int64) error {
+	if end == h.size {
+		return ErrCutShort
+	}
+	return fmt.Errorf("%w: half an element before %d", errLost, end)
 }
 
 func bigEndian(data []byte) (n uint64) {
@@ -113,31 +126,36 @@ func bigEndian(data []byte) (n uint64) {
 
 // uint reads an element that is a number without a sign. One without bytes is 0.
 func (h *headers) uint(e element) (uint64, error) {
-	if e.end-e.body > 8 {
-		return 0, fmt.Errorf("%w: element %#x: a number of %d bytes", ErrMalformed, e.id, e.end-e.body)
+	switch {
+	case e.cut:
+		return 0, h.noRoom(e.end)
+	case e.end-e.body > 8:
+		return 0, fmt.Errorf("%w: element %#x: a number of %d bytes", errLost, e.id, e.end-e.body)
 	}
 	data, err := h.read(e.body, int(e.end-e.body))
 	return bigEndian(data), err
 }
 
 func (h *headers) float(e element) (float64, error) {
-	switch length := e.end - e.body; length {
-	case 0:
+	switch length := e.end - e.body; {
+	case e.cut:
+		return 0, h.noRoom(e.end)
+	case length == 0:
 		return 0, nil
-	case 4:
+	case length == 4:
 		data, err := h.read(e.body, 4)
 		if err != nil {
 			return 0, err
 		}
 		return float64(math.Float32frombits(binary.BigEndian.Uint32(data))), nil
-	case 8:
+	case length == 8:
 		data, err := h.read(e.body, 8)
 		if err != nil {
 			return 0, err
 		}
 		return math.Float64frombits(binary.BigEndian.Uint64(data)), nil
 	default:
-		return 0, fmt.Errorf("%w: element %#x: a number of %d bytes", ErrMalformed, e.id, length)
+		return 0, fmt.Errorf("%w: element %#x: a number of %d bytes", errLost, e.id, length)
 	}
 }
 
@@ -167,13 +185,51 @@ func walkMatroska(h *headers, v *Video) error {
 		}
 		if e.id == idSegment {
 			m := matroska{h: h, segment: e, scale: 1_000_000}
-			if err := m.read(); err != nil {
-				return err
+			err := m.read()
+			if err == nil || m.plays(err) {
+				err = m.tell(v)
 			}
-			return m.tell(v)
+			return h.unlessLost(err, e)
 		}
 	}
-	return fmt.Errorf("%w: no segment", ErrMalformed)
+	return ErrCutShort // where nothing but the header is, or less
+}
+
+// unlessLost is err, unless it refuses a file that has all that it takes, where it was not expected.
+func (h *headers) unlessLost(err error, segment element) error {
+	if !errors.Is(err, ErrMalformed) {
+		return err
+	}
+	const far = 64 << 10 // bytes; tracks and the first content of what people have lie within
+	const overlap = 16   // bytes; an ID, and the one in a SeekHead that it belongs to
+	missing := []uint32{idTracks, idCluster}
+	for at := segment.body; len(missing) > 0 && at < min(h.size, segment.body+far); at += windowBytes - overlap {
+		window, readErr := h.read(at, int(min(windowBytes, h.size-at)))
+		if readErr != nil {
+			return readErr
+		}
+		missing = slices.DeleteFunc(missing, func(id uint32) bool { return holdsElement(window, id) })
+	}
+	if len(missing) > 0 {
+		return err
+	}
+	return fmt.Errorf("%w: tracks and content lie elsewhere", errLost)
+}
+
+// holdsElement tells that an ID of four bytes is in data, and not as what a SeekHead has the place of.
+func holdsElement(data []byte, id uint32) bool {
+	letters, seekID := binary.BigEndian.AppendUint32(nil, id), binary.BigEndian.AppendUint16(nil, idSeekID)
+	for from := 0; ; {
+		at := bytes.Index(data[from:], letters)
+		if at < 0 {
+			return false
+		}
+		at += from
+		if !bytes.Contains(data[max(0, at-10):at], seekID) { // a size of up to 8 bytes lies between
+			return true
+		}
+		from = at + len(letters)
+	}
 }
 
 // readDocType reads what the file says to be. Lengths beyond those of Matroska are for it to refuse (RFC 9559, 5.1).
@@ -198,7 +254,7 @@ func readDocType(h *headers, header element) (docType string, err error) {
 			return "", err
 		}
 		if n > most {
-			return "", fmt.Errorf("%w: element %#x allows lengths of %d bytes", ErrMalformed, e.id, n)
+			return "", fmt.Errorf("%w: element %#x allows lengths of %d bytes", ErrUnsupported, e.id, n)
 		}
 	}
 	if docType != "webm" && docType != "matroska" {
@@ -214,6 +270,7 @@ type matroska struct {
 
 	infoAt, tracksAt   int64 // where the first SeekHead says that they are, 0 if it does not
 	hasInfo, hasTracks bool
+	swallowed          bool // the last cluster does not say where it ends, so that nothing behind it was looked at
 
 	scale    uint64  // nanoseconds in a unit of time
 	duration float64 // in these units
@@ -228,6 +285,7 @@ func (m *matroska) read() error {
 			return err
 		}
 		if e.id == idCluster {
+			m.swallowed = e.open
 			err = m.jump()
 		} else {
 			err = m.take(e)
@@ -236,10 +294,20 @@ func (m *matroska) read() error {
 			return err
 		}
 	}
-	if !m.hasTracks {
-		return fmt.Errorf("%w: no tracks", ErrMalformed)
+	switch {
+	case m.hasTracks: // its information is missed by nobody
+		return nil
+	case m.swallowed, m.segment.end < m.h.size:
+		return fmt.Errorf("%w: no tracks found", ErrUnsupported)
+	case m.segment.cut, m.segment.open:
+		return ErrCutShort
 	}
-	return fmt.Errorf("%w: no information on the segment", ErrMalformed)
+	return ErrNoTracks
+}
+
+// plays tells that a film whose headers could not be read to their end is one all the same.
+func (m *matroska) plays(err error) bool {
+	return m.hasTracks && (errors.Is(err, ErrMalformed) || errors.Is(err, ErrUnsupported))
 }
 
 func (m *matroska) take(e element) error {
@@ -250,8 +318,12 @@ func (m *matroska) take(e element) error {
 		m.hasInfo = true
 		return m.readInfo(e)
 	case e.id == idTracks && !m.hasTracks:
-		m.hasTracks = true
-		return m.readTracks(e)
+		if e.cut && e.end == m.h.size {
+			return ErrCutShort
+		}
+		err := m.readTracks(e)
+		m.hasTracks = err == nil
+		return err
 	}
 	return nil
 }
@@ -407,7 +479,7 @@ func (m *matroska) readPicture(video element) (width, height int, err error) {
 	}
 	for _, e := range [...]extent{f.pixels, f.display} { // before they are multiplied
 		if max(e.width, e.height) > maxSide {
-			return 0, 0, fmt.Errorf("%w: pictures of %d x %d", ErrMalformed, e.width, e.height)
+			return 0, 0, nil // as if it were not told
 		}
 	}
 	shown := f.shown()

@@ -102,7 +102,7 @@ func TestMatroskaSeekHeadIsBelievedOnce(t *testing.T) {
 	cluster, head := ebmlOf(idCluster, zeros(3000)), ebmlOf(idSeekHead, seekTo(idTracks, 0))
 	data := mkv(head, strings.Repeat(cluster, 100))
 	_, c, err := inspectVideo(t, strings.NewReader(data), int64(len(data)))
-	if !errors.Is(err, ErrMalformed) || c.reads > 110 {
+	if !errors.Is(err, ErrMalformed) || c.reads > 110+65 { // and a last look around
 		t.Errorf("got %v after %d reads", err, c.reads)
 	}
 }
@@ -181,37 +181,78 @@ func TestMatroskaCodecs(t *testing.T) {
 	}
 }
 
-func TestMatroskaWithABrokenHeaderIsRefused(t *testing.T) {
+func TestMatroskaThatNobodyCanPlayIsRefused(t *testing.T) {
+	info, all := mkvInfo(""), mkvTracks(mkvPicture(""))
+	cluster := ebmlOf(idCluster, zeros(500))
+	whole := mkv(info, all, cluster)
+	live := mkvHead + openSegment + info
+	for name, c := range map[string]struct {
+		data string
+		want error
+	}{
+		"no segment":          {mkvHead, ErrCutShort},
+		"half a header":       {mkvHead[:len(mkvHead)-2] + "ka", ErrCutShort},
+		"no tracks":           {mkv(info), ErrNoTracks},
+		"content alone":       {mkv(info, cluster, cluster), ErrNoTracks},
+		"no track":            {mkv(info, mkvTracks()), ErrNoTracks},
+		"track never told":    {mkv(info, mkvTracks("\xec\x81x")), ErrNoTracks},
+		"cut in the tracks":   {whole[:len(mkvHead)+12+len(info)+len(all)-1], ErrCutShort},
+		"cut before tracks":   {whole[:len(mkvHead)+12+len(info)], ErrCutShort},
+		"cut in an ID":        {whole[:len(mkvHead)+12+len(info)+2], ErrCutShort},
+		"cut in a size":       {whole[:len(mkvHead)+12+len(info)+6], ErrCutShort},
+		"live, cut":           {live, ErrCutShort},
+		"live, cut in tracks": {live + all[:len(all)-1], ErrCutShort},
+		"tracks beyond":       {mkv(ebmlOf(idSeekHead, seekTo(idTracks, 1<<30)), info, cluster, all)[:600], ErrCutShort},
+	} {
+		if _, err := videoOf(t, c.data); !errors.Is(err, c.want) || !errors.Is(err, ErrMalformed) {
+			t.Errorf("%s: got %v, want %v", name, err, c.want)
+		}
+	}
+}
+
+func TestMatroskaThatPlaysIsTakenWhateverIsBrokenInIt(t *testing.T) {
+	info, all, cluster := mkvInfo(float(idDuration, 1500)), mkvTracks(mkvPicture("")), ebmlOf(idCluster, zeros(500))
+	whole := mkv(info, all, cluster)
+	for name, data := range map[string]string{
+		"no info":             mkv(all),
+		"cut off":             whole[:len(whole)-400],
+		"cut before content":  whole[:len(whole)-len(cluster)],
+		"broken info":         mkv(all, ebmlOf(idInfo, zeros(20))),
+		"long number":         mkv(all, ebmlOf(idInfo, ebmlOf(idTimestampScale, zeros(9)))),
+		"garbage behind":      mkv(all, zeros(20)),
+		"info too large":      mkv(all, "\x15\x49\xa9\x66\xff"),
+		"huge pictures":       mkv(info, mkvTracks(mkvPicture(number(idPixelWidth, 1<<25)))),
+		"beyond huge":         mkv(info, mkvTracks(mkvPicture(number(idPixelWidth, 1<<63)))),
+		"huge, displayed":     mkv(info, mkvTracks(mkvPicture(number(idDisplayHeight, 1<<25)))),
+		"last track too long": mkv(info, ebmlOf(idTracks, mkvPicture(""), "\xae\x85\x83\x81\x02")),
+	} {
+		if got, err := videoOf(t, data); err != nil || got.Codecs[0] != "vp9" {
+			t.Errorf("%s: got %+v, %v", name, got, err)
+		}
+	}
+}
+
+// Players look on for the next header that they know. So nothing bad is known of a file in which we cannot go on.
+func TestMatroskaInWhichTheWayIsLostIsUnsupported(t *testing.T) {
 	info, all := mkvInfo(""), mkvTracks(mkvPicture(""))
 	head := func(more string) string { return ebmlOf(idEBML, ebmlOf(idDocType, "webm"), more) }
 	segment := ebmlOf(idSegment, info, all)
-	for name, c := range map[string]struct{ data, reason string }{
-		"no segment":         {mkvHead, "no segment"},
-		"no tracks":          {mkv(info), "no tracks"},
-		"no info":            {mkv(all), "no information"},
-		"no track":           {mkv(info, mkvTracks()), "no track of"},
-		"only text":          {mkv(info, mkvTracks(ebmlOf(idTrackEntry, ebmlOf(idTrackType, "\x11")))), "no track of"},
-		"live, no tracks":    {mkv(info, openCluster, all), "no tracks"},
-		"segment cut off":    {mkv(info, all)[:len(mkv(info, all))-1], "element 0x18538067 of"},
-		"sizes of 9 bytes":   {head(ebmlOf(idMaxSizeLength, "\x09")) + segment, "lengths of 9 bytes"},
-		"IDs of 5 bytes":     {head(ebmlOf(idMaxIDLength, "\x05")) + segment, "lengths of 5 bytes"},
-		"tracks never end":   {mkv(info, "\x16\x54\xae\x6b\xff", mkvPicture("")), "element 0x1654ae6b of unknown size"},
-		"track too large":    {mkv(info, mkvTracks("\xae\x85\x83\x81\x01")), "element 0xae of 5 bytes where 3 are left"},
-		"size of 9 bytes":    {mkv(info, "\xec\x00", zeros(20)), "size of more than 8 bytes"},
-		"ID of 5 bytes":      {mkv(info, "\x08\x00\x00\x00\x01\x80", all), "no element at"},
-		"no element":         {mkv(info, zeros(20)), "no element at"},
-		"ID cut off":         {mkv(info, "\x16\x54"), "cut short"},
-		"size cut off":       {mkv(info, "\xec\x01\x00"), "cut short"},
-		"long number":        {mkv(ebmlOf(idInfo, ebmlOf(idTimestampScale, zeros(9))), all), "a number of 9 bytes"},
-		"odd float":          {mkv(ebmlOf(idInfo, ebmlOf(idDuration, zeros(10))), all), "a number of 10 bytes"},
-		"huge":               {mkv(info, mkvTracks(mkvPicture(number(idPixelWidth, 1<<25)))), "pictures of 33554432 x 480"},
-		"beyond huge":        {mkv(info, mkvTracks(mkvPicture(number(idPixelWidth, 1<<63)))), "pictures of 9223372036854775808"},
-		"huge, displayed":    {mkv(info, mkvTracks(mkvPicture(number(idDisplayHeight, 1<<25)))), "pictures of 0 x 33554432"},
-		"seek head, garbage": {mkv(ebmlOf(idSeekHead, "\x4d\xbb\x81")), "element 0x4dbb of 1 bytes"},
+	for name, data := range map[string]string{
+		"sizes of 9 bytes":   head(ebmlOf(idMaxSizeLength, "\x09")) + segment,
+		"IDs of 5 bytes":     head(ebmlOf(idMaxIDLength, "\x05")) + segment,
+		"live, tracks last":  mkv(info, openCluster, all),
+		"only text":          mkv(info, mkvTracks(ebmlOf(idTrackEntry, ebmlOf(idTrackType, "\x11")))),
+		"tracks never end":   mkv(info, "\x16\x54\xae\x6b\xff", mkvPicture("")),
+		"size of 9 bytes":    mkv(info, "\xec\x00", zeros(20)),
+		"ID of 5 bytes":      mkv(info, "\x08\x00\x00\x00\x01\x80", all),
+		"no element":         mkv(info, zeros(20), all),
+		"odd float":          mkv(ebmlOf(idInfo, ebmlOf(idDuration, zeros(10))), all),
+		"seek head, garbage": mkv(ebmlOf(idSeekHead, zeros(9)), info, all),
+		"half an element":    mkv(info, mkvTracks(mkvPicture("")+"\x53"), ebmlOf(idCluster)),
+		"segment too short":  mkv(info) + all,
 	} {
-		_, err := videoOf(t, c.data)
-		if !errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), c.reason) {
-			t.Errorf("%s: got %v, want %v: %s", name, err, ErrMalformed, c.reason)
+		if got, err := videoOf(t, data); !errors.Is(err, ErrUnsupported) || errors.Is(err, ErrMalformed) {
+			t.Errorf("%s: got %+v, %v, want %v", name, got, err, ErrUnsupported)
 		}
 	}
 }

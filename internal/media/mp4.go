@@ -3,6 +3,7 @@ package media
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"image"
 	"iter"
@@ -15,17 +16,18 @@ import (
 type box struct {
 	kind      string // four letters, as they stand there
 	body, end int64  // offsets in the file
+	cut       bool   // it says to be longer than what it is in, and ends with that
 }
 
 const boxHeader = 8 // length and kind; 8 more if the length is 1
 
 // boxes goes from box to box from one offset up to another, and ends after an error. What is too short for a box at the end
-// is QuickTime's way to end a list.
+// is QuickTime's way to end a list; it also ends, as in players, where a box says to be shorter than its own header.
 func (h *headers) boxes(from, to int64) iter.Seq2[box, error] {
 	return func(yield func(box, error) bool) {
 		for at := from; to-at >= boxHeader; {
 			b, err := h.box(at, to)
-			if !yield(b, err) || err != nil {
+			if errors.Is(err, ErrMalformed) || !yield(b, err) || err != nil {
 				return
 			}
 			at = b.end
@@ -51,10 +53,14 @@ func (h *headers) box(at, end int64) (box, error) {
 		}
 		b.body += 8
 	}
-	if length < uint64(b.body-at) || length > uint64(end-at) {
-		return box{}, fmt.Errorf("%w: box %q of %d bytes where %d are left", ErrMalformed, b.kind, length, end-at)
+	switch {
+	case length < uint64(b.body-at):
+		return box{}, fmt.Errorf("%w: box %q of %d bytes", ErrMalformed, b.kind, length)
+	case length > uint64(end-at):
+		b.cut = true
+	default:
+		b.end = at + int64(length)
 	}
-	b.end = at + int64(length)
 	return b, nil
 }
 
@@ -77,26 +83,50 @@ func (h *headers) fields(b box, length int) ([]byte, error) {
 // walkMP4 looks for the index, moov, and the beginning of the content, mdat, in whatever order they come, and reads the
 // index. What follows both is not looked at: the fragments of a long film are more than a bound allows.
 func walkMP4(h *headers, v *Video) error {
-	var index box
+	var last, index, spare box
 	content := false
 	for b, err := range h.boxes(0, h.size) {
 		if err != nil {
 			return err
 		}
-		switch {
-		case b.kind == "mdat":
+		switch last = b; {
+		case b.isContent():
 			content = true
 		case b.kind == "moov" && index.end == 0:
 			index, v.FastStart = b, !content
+		case b.kind == "free" || b.kind == "hoov":
+			if hides, err := h.hidesIndex(b); err != nil {
+				return err
+			} else if hides {
+				spare = b
+			}
 		}
 		if content && index.end != 0 {
-			return readMovie(h, index, v)
+			break
 		}
 	}
 	if index.end == 0 {
-		return fmt.Errorf("%w: no index (moov)", ErrMalformed)
+		index = spare
 	}
-	return fmt.Errorf("%w: no content (mdat)", ErrMalformed)
+	switch {
+	case index.end == 0 && last.cut:
+		return ErrCutShort
+	case index.end == 0:
+		return ErrNoIndex
+	}
+	content = content || h.size-last.end >= boxHeader // which its box does not say
+	return readMovie(h, index, content, v)
+}
+
+func (b box) isContent() bool { return b.kind == "mdat" || b.kind == "imda" }
+
+// hidesIndex tells an index that was not given its name: some recorders do that last. Players take it where there is no other.
+func (h *headers) hidesIndex(b box) (bool, error) {
+	if b.end-b.body < boxHeader {
+		return false, nil
+	}
+	first, err := h.read(b.body, boxHeader)
+	return err == nil && (string(first[4:]) == "mvhd" || string(first[4:]) == "cmov"), err
 }
 
 // movie is what the index says.
@@ -117,7 +147,8 @@ type clock struct {
 
 func (c clock) duration() time.Duration { return durationOf(c.units, c.scale) }
 
-func readMovie(h *headers, index box, v *Video) error {
+// readMovie reads the index. If no content was found, it may be in it: an index that says to be too long takes it in.
+func readMovie(h *headers, index box, content bool, v *Video) error {
 	var m movie
 	for b, err := range h.boxes(index.body, index.end) {
 		if err != nil {
@@ -127,24 +158,30 @@ func readMovie(h *headers, index box, v *Video) error {
 		case "mvhd":
 			m.clock, m.turned, err = readMovieHeader(h, b)
 		case "trak":
-			err = m.readTrack(h, b)
+			err = m.readTrack(h, b, b.cut && index.cut)
 		case "mvex":
 			m.fragmented = true
 			m.total.units, err = readFragments(h, b)
 		case "cmov": // QuickTime of the nineties
 			err = fmt.Errorf("%w: compressed index", ErrUnsupported)
+		default:
+			content = content || b.isContent()
 		}
-		if err != nil {
+		if err = passOver(err); err != nil {
 			return err
 		}
 	}
-	return m.tell(v)
+	err := m.tell(v)
+	switch {
+	case index.cut && (errors.Is(err, ErrNoTracks) || err == nil && !content):
+		return ErrCutShort
+	case err == nil && !content:
+		return ErrNoContent
+	}
+	return err
 }
 
 func (m *movie) tell(v *Video) error {
-	if m.clock.scale == 0 {
-		return fmt.Errorf("%w: no clock (mvhd)", ErrMalformed)
-	}
 	m.total.scale = m.clock.scale
 	switch {
 	case m.fragmented: // what the other clocks count ends with the index (8.8.2)
@@ -245,9 +282,10 @@ func readFragments(h *headers, extends box) (units uint64, err error) {
 	return 0, nil
 }
 
-func (m *movie) readTrack(h *headers, trak box) error {
+// readTrack reads a track; of one that is cut off with the file, only if all its tables are there.
+func (m *movie) readTrack(h *headers, trak box, cut bool) error {
 	var t mp4Track
-	if err := t.read(h, trak); err != nil {
+	if err := t.read(h, trak); err != nil || cut && !t.placed {
 		return err
 	}
 	if t.clock.duration() > m.longest.duration() {
@@ -271,6 +309,7 @@ type mp4Track struct {
 	clock     clock
 	turned    bool
 	described bool
+	placed    bool        // the table of where its samples are, which comes last, is whole
 	coded     image.Point // the size of the pictures as they are stored
 }
 
@@ -291,8 +330,10 @@ func (t *mp4Track) read(h *headers, parent box) error {
 			err = t.readHandler(h, b)
 		case "stbl/stsd":
 			err = t.readDescription(h, b)
+		case "stbl/stco", "stbl/co64":
+			t.placed = !b.cut
 		}
-		if err != nil {
+		if err = passOver(err); err != nil {
 			return err
 		}
 	}

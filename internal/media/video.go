@@ -48,11 +48,11 @@ type Video struct {
 // InspectVideo reads the headers of a video of size bytes, each at its offset: a few kilobytes of what people have, however
 // large it is, and at most 1 MiB in 1,000 reads of what others make. It reads no content, and keeps a few kilobytes.
 //
-// It returns [ErrMalformed], wrapped with what is wrong, if the headers are broken, or say that bytes are missing: no index,
-// a box beyond the end of the file, no track of picture or sound. It returns [ErrUnsupported] for what is no video, or has
-// headers that are not found within the bound, or compressed: of these nothing bad is known. Containers whose headers are
-// not read at all are no error, see [Video.Container]. An error of content itself, which has then not been judged, comes
-// back as neither. With an error the Video is empty.
+// It returns [ErrMalformed], as one of [ErrCutShort], [ErrNoIndex], [ErrNoContent] and [ErrNoTracks], if no player can play
+// it. It returns [ErrUnsupported] for what is no video, or has headers that are not found within the bound, that are
+// compressed, or among which it lost its way: of these nothing bad is known. Containers whose headers are not read at all are
+// no error, see [Video.Container]. An error of content itself, which has then not been judged, comes back as neither. With
+// an error the Video is empty.
 func InspectVideo(content io.ReaderAt, size int64) (Video, error) {
 	h := &headers{content: content, size: max(size, 0)}
 	head, err := h.read(0, int(min(h.size, sniffBytes)))
@@ -166,6 +166,7 @@ const (
 // tracks puts together what the tracks of a file say.
 type tracks struct {
 	pictures, sounds []string // codecs
+	others           int      // tracks of neither
 	shown            track    // the one whose size is that of the video
 }
 
@@ -178,6 +179,8 @@ func (t *tracks) add(one track) {
 		}
 	case soundTrack:
 		t.sounds = addCodec(t.sounds, one.codec)
+	default:
+		t.others++
 	}
 }
 
@@ -206,8 +209,12 @@ func cleanCodec(name string) string {
 
 // tell writes into v what is known of the tracks.
 func (t *tracks) tell(v *Video) error {
-	if len(t.pictures)+len(t.sounds) == 0 {
-		return fmt.Errorf("%w: no track of picture or sound", ErrMalformed)
+	switch {
+	case len(t.pictures)+len(t.sounds) > 0:
+	case t.others > 0: // old programs knew more kinds than we do
+		return fmt.Errorf("%w: tracks of another kind", ErrUnsupported)
+	default:
+		return ErrNoTracks
 	}
 	for _, name := range slices.Concat(t.pictures, t.sounds) {
 		if !slices.Contains(v.Codecs, name) { // nothing keeps a file from calling both the same

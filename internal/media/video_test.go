@@ -117,12 +117,24 @@ func TestVideosAreSeenAsFfprobeSeesThem(t *testing.T) {
 	}
 }
 
-func TestVideoThatIsCutShortIsRefused(t *testing.T) {
-	for _, name := range []string{"end.mp4", "faststart.mp4", "sound.m4a", "rotated.mov", "h264.mkv", "vp9.webm"} {
+// A player must have the index, or the tracks, and a beginning of content. It does without the sound if that is what is cut.
+func TestVideoIsRefusedIfItIsCutShortBeforeItCanBePlayed(t *testing.T) {
+	const tags = "\x12\x54\xc3\x67" // the ID of what follows the tracks
+	for name, c := range map[string]struct{ refused, taken string }{
+		"end.mp4": {"stco", "udta"}, "rotated.mov": {"stco", ""}, "faststart.mp4": {"mdat", "mdat"}, "h264.mkv": {tags, tags}, "vp9.webm": {tags, tags},
+	} {
 		data := videos(t)[name]
+		refused, taken := strings.Index(data, c.refused)-4, strings.LastIndex(data, c.taken)+4
+		if c.refused == tags {
+			refused = taken - 4
+		}
 		for n := 16; n < len(data); n++ {
+			_, err := videoOf(t, data[:n])
+			switch {
+			case n >= taken && err != nil:
+				t.Errorf("%s: first %d of %d bytes: got %v", name, n, len(data), err)
 			// A Matroska is one by its DocType, which may be cut off.
-			if _, err := videoOf(t, data[:n]); !errors.Is(err, ErrMalformed) && (n > 64 || !errors.Is(err, ErrUnsupported)) {
+			case n < refused && !errors.Is(err, ErrMalformed) && (n > 64 || !errors.Is(err, ErrUnsupported)):
 				t.Errorf("%s: first %d of %d bytes: got %v, want %v", name, n, len(data), err, ErrMalformed)
 			}
 		}
@@ -352,6 +364,10 @@ func FuzzInspectVideo(f *testing.F) {
 		if err != nil {
 			if errors.Is(err, ErrMalformed) == errors.Is(err, ErrUnsupported) {
 				t.Errorf("got %v", err)
+			}
+			known := []error{ErrCutShort, ErrNoIndex, ErrNoContent, ErrNoTracks}
+			if is := func(one error) bool { return errors.Is(err, one) }; is(ErrMalformed) && !slices.ContainsFunc(known, is) {
+				t.Errorf("got %v, want one of %v", err, known)
 			}
 			return
 		}

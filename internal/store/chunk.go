@@ -31,6 +31,7 @@ func (f *File) WriteChunk(id upload.ID, off int64, src io.Reader, check upload.C
 	defer f.metrics.receiving.WithLabelValues(f.profile).Dec()
 
 	err = c.end(c.copy(src))
+	c.endDigest()
 	return c.acknowledged() - off, err
 }
 
@@ -51,6 +52,8 @@ type chunk struct {
 	held   bool                  // no byte of it counts yet
 	quiet  bool                  // its offset is not told yet
 	undo   bool                  // the length goes with it: see [upload.Check]
+	sum    *running              // digest of the bytes below pos; nil if it is not known
+	before *running              // the same of those below off
 }
 
 // beginChunk opens the file of id for writing at off, cut to off.
@@ -74,6 +77,7 @@ func (f *File) beginChunk(id upload.ID, off int64, check upload.Check) (*chunk, 
 		f.unlockEntry(e)
 		return nil, fmt.Errorf("store: chunk of %s at %d: %w", id, off, err)
 	}
+	c.beginDigest()
 	e.mu.Unlock() // the pin stays
 	return c, nil
 }
@@ -317,6 +321,7 @@ func (c *chunk) syncSeam() error {
 // writePiece is write for bytes that need no care. What a full disk still took counts.
 func (c *chunk) writePiece(p []byte) error {
 	n, err := c.file.WriteAt(p, c.pos)
+	c.sum.add(p[:n])
 	if n > 0 {
 		c.zero = p[n-1] == 0
 	}

@@ -40,6 +40,8 @@ type entry struct {
 	room       int   // bytes of the record's file; 0 if that is not known
 	pos        int64 // bytes in the file that are right; rec.Offset and rec.synced never lie above
 
+	sum *running // digest of the first bytes; nil if it is not known, or a chunk has it
+
 	active atomic.Int64 // when the last byte was stored, as Unix nanoseconds
 }
 
@@ -123,13 +125,13 @@ func (f *File) load(e *entry) error {
 	}
 	e.rec.Profile = f.profile // tusd's own records name none
 	e.room = len(raw)
-	e.saved, e.pos, e.judged, e.told = e.rec.synced, e.rec.Offset, e.rec.judged(), e.rec.State
+	e.saved, e.pos, e.judged, e.told, e.sum = e.rec.synced, e.rec.Offset, e.rec.judged(), e.rec.State, nil
 	e.active.Store(e.rec.Changed.UnixNano())
 	switch {
 	case e.rec.State == upload.Receiving && !e.rec.ofParts(): // of a final of ours the file tells nothing
 		err = f.measure(e)
-	case e.rec.State.Gone(), e.rec.JoinedIn != "":
-		if err := f.removeContent(e.id, e.rec.Record); err != nil { // a crash came between the record and this
+	case e.rec.over():
+		if err := f.removeBytes(e.id, e.rec); err != nil { // a crash came between the record and this
 			f.log.Error("bytes that nobody needs stay", "profile", f.profile, "id", e.id, "err", err)
 		}
 	}

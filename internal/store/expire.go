@@ -47,7 +47,7 @@ func (f *File) expire(e *entry) error {
 	was := e.rec.Record
 	err := f.change(e, func(rec *stored) {
 		rec.State, rec.Offset, rec.synced, rec.Expires = upload.Expired, 0, 0, time.Time{}
-		rec.Variants, rec.Video, rec.checked = nil, nil, nil
+		rec.Variants, rec.Video, rec.Digest, rec.checked = nil, nil, "", nil
 	})
 	if err != nil {
 		return fmt.Errorf("store: expire %s: %w", e.id, err)

@@ -29,40 +29,42 @@ const (
 // File is a [Store] in a directory of one machine.
 type File struct {
 	*Locks
-	fs           durable.FS
-	profile      string
-	flat         bool
-	variants     []string
-	durable      bool
-	reserve      int64
-	judge        Judge
-	metrics      *Metrics
-	log          *slog.Logger
-	buffers      *buffers
-	opened       time.Time // when this process came, for all that a file's time can tell
-	since        time.Time // see [mark]
-	onlyLook     bool      // see [Inspect]
-	holes        bool      // the file system can tell how far a file was written, see durable.ReportsHoles
-	release      func() error
-	lifetime     time.Duration // see [Options]
-	retention    time.Duration
-	maxBytes     int64
-	direct       func(mediaType string) bool // see [Options]
-	record       Recorder                    // see [Options]
-	keepParts    bool
-	keepRejected bool
-	perOwner     int // see [Options]
-	owned        owned
-	disk         *disk              // what was promised where this store is
-	copying      chan struct{}      // a token for each final that is being assembled
-	fans         sync.Map           // names of the fan directories that are there, durably
-	suspect      map[upload.ID]bool // could not be checked after a power cut; set before the store is used
+	fs        durable.FS
+	profile   string
+	flat      bool
+	variants  []string
+	durable   bool
+	reserve   int64
+	judge     Judge
+	metrics   *Metrics
+	log       *slog.Logger
+	buffers   *buffers
+	opened    time.Time // when this process came, for all that a file's time can tell
+	since     time.Time // see [mark]
+	onlyLook  bool      // see [Inspect]
+	holes     bool      // the file system can tell how far a file was written, see durable.ReportsHoles
+	release   func() error
+	lifetime  time.Duration // see [Options]
+	retention time.Duration
+	maxBytes  int64
+	direct    func(mediaType string) bool // see [Options]
+	record    Recorder                    // see [Options]
+	keepParts bool
+	perOwner  int // see [Options]
+	owned     owned
+	disk      *disk              // what was promised where this store is
+	copying   chan struct{}      // a token for each final that is being assembled
+	fans      sync.Map           // names of the fan directories that are there, durably
+	suspect   map[upload.ID]bool // could not be checked after a power cut; set before the store is used
 
 	failing atomic.Bool // the disk, when it was last written to
 	trying  sync.Mutex  // held while that is tried
 	doubted atomic.Bool // the mark says that the next start is to check every upload
 
 	awaited awaited // parts that finals wait for
+
+	keepRejected bool   // see [Options]
+	digest       string // likewise
 
 	mu      sync.Mutex // guards entries and the refs in them; taken before any entry's mutex is, never after
 	entries map[upload.ID]*entry
@@ -245,11 +247,11 @@ func (f *File) Complete(id upload.ID) (upload.Record, error) {
 	if err := f.prove(e); err != nil {
 		return e.rec.Record, err
 	}
-	next := upload.Received
-	if !e.rec.Partial && f.direct != nil && f.direct(e.rec.MediaType) {
+	next, digest := upload.Received, f.followed(e)
+	if !e.rec.Partial && f.direct != nil && f.direct(e.rec.MediaType) && (f.digest == "" || digest != "") {
 		next = upload.Ready
 	}
-	err = f.change(e, func(rec *stored) { rec.State, rec.checked = next, nil })
+	err = f.change(e, func(rec *stored) { rec.State, rec.checked, rec.Digest = next, nil, digest })
 	return e.rec.Record, err
 }
 

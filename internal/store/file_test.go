@@ -47,6 +47,7 @@ func harness(dir string, o store.Options, open func(*testing.T, string, store.Op
 			t.Helper()
 			o.Judge, o.Variants, o.Reserve = s.Judge, s.Variants, s.Reserve
 			o.MaxBytes, o.Lifetime, o.Retention, o.KeepParts = s.MaxBytes, s.Lifetime, s.Retention, s.KeepParts
+			o.KeepRejected, o.Digest = s.KeepRejected, s.Digest
 			if s.Direct {
 				o.Direct = func(string) bool { return true }
 			}

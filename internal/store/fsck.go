@@ -17,7 +17,7 @@ import (
 
 // What must be true of a store's directory while nobody uses it is written down as four lists, each line of which is one
 // invariant: ownInvariants, placeInvariants, fileInvariants and recordInvariants. Read them as the specification of what is on
-// disk. Content itself cannot be verified: no digest of it is stored.
+// disk. Content itself is verified by [File.CheckDigests] alone, where a digest of it is stored.
 
 // lostDir, in ownDir, is where a repair puts what it does not understand.
 const lostDir = "lost+found"

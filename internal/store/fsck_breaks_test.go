@@ -331,6 +331,14 @@ var breaks = []brk{
 				h.Errorf("left: %q, want the record alone", left)
 			}
 		}},
+	{name: "variant of one that is kept", victim: "kept", invariant: invOther, words: "names no such variant",
+		spoil: func(h *home) { writeFile(h.T, h.at("kept", ".8"), "bytes") },
+		after: func(h *home, f *store.File) {
+			if got, err := os.ReadFile(h.at("kept", "")); err != nil || !bytes.Equal(got, whole) {
+				h.Errorf("what is kept is %q, %v", got, err)
+			}
+			stands("kept", upload.Rejected, 0, false)(h, f)
+		}},
 	{name: "bytes of an expired upload", victim: "expired", invariant: invGone, words: "though it is expired",
 		spoil: func(h *home) {
 			writeFile(h.T, h.at("expired", ""), "bytes")

@@ -84,7 +84,7 @@ func (x *examined) examine() {
 		return
 	}
 	x.rec, x.variants = &rec, append(x.variants, rec.Variants...)
-	if !rec.emptied() {
+	if !rec.over() { // of bytes that are kept nothing is promised
 		x.unopened = x.measure()
 		x.measured = x.unopened == nil && (x.plain("") || !x.any(""))
 	}

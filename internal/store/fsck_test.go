@@ -48,6 +48,7 @@ func newHome(t *testing.T, flat bool) *home {
 	h.dead, end = child(t, "")
 	end()
 	h.expire()
+	h.keep()
 	f := h.open()
 	h.fill(f)
 	h.join(f)
@@ -99,6 +100,19 @@ func (h *home) expire() {
 	age(h.T, append(namesOf(h.T, h.dir, id), h.own("mark.json")), 2*time.Hour)
 	f = h.open()
 	h.must(f.Sweep(h.Context(), false, func(upload.Swept) {}))
+	h.must(f.Close())
+}
+
+// keep makes an upload that was rejected while the policy was to keep it.
+func (h *home) keep() {
+	h.Helper()
+	o := h.options()
+	o.KeepRejected = true
+	f, err := store.Open(o)
+	h.must(err)
+	id := h.add(f, upload.Record{ID: "kept", Length: int64(len(whole))}, whole, upload.Check{})
+	_, err = f.Reject(id, unwanted)
+	h.must(err)
 	h.must(f.Close())
 }
 
@@ -341,6 +355,25 @@ func TestFsckIsSilentAboutAHealthyDirectory(t *testing.T) {
 			t.Errorf("flat %t: %d uploads were seen, %v, want %d", flat, n, err, len(h.ids))
 		}
 		h.must(f.Close())
+	}
+}
+
+// An operator who has seen enough may remove it, and one who looks may change it.
+func TestFsckPromisesNothingOfWhatIsKept(t *testing.T) {
+	for name, spoil := range map[string]func(file string) error{
+		"removed": os.Remove,
+		"cut":     func(file string) error { return os.Truncate(file, 3) },
+		"longer":  func(file string) error { return os.WriteFile(file, make([]byte, 2*len(whole)), 0o600) },
+	} {
+		h := newHome(t, false)
+		h.must(spoil(h.at("kept", "")))
+		before := h.tree()
+		if faults, notes := h.check(true); len(faults)+len(notes) > 0 {
+			t.Errorf("%s: got %+v, %+v", name, faults, notes)
+		}
+		if diff := cmp.Diff(besideOwn(before), besideOwn(h.tree())); diff != "" {
+			t.Errorf("%s: it changed something:\n%s", name, diff)
+		}
 	}
 }
 

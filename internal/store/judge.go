@@ -55,7 +55,7 @@ func (f *File) judgeHead(e *entry, head []byte) error {
 	mediaType, err := f.judge(head)
 	var verdict *upload.Rejection
 	if errors.As(err, &verdict) {
-		err = f.reject(e, verdict)
+		err = f.reject(e, verdict, false)
 		if e.rec.State == upload.Rejected {
 			err = errors.Join(verdict, err)
 		}

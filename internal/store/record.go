@@ -38,6 +38,7 @@ type sluiceInfo struct {
 	MediaType string            `json:"mediaType,omitempty"`
 	Variants  []upload.Variant  `json:"variants,omitempty"`
 	Video     *upload.Video     `json:"video,omitempty"`
+	Digest    string            `json:"digest,omitempty"`
 	Created   time.Time         `json:"created,omitzero"`
 	Changed   time.Time         `json:"changed,omitzero"`
 	Synced    int64             `json:"synced"` // bytes known to survive a power cut when the record was written
@@ -46,6 +47,7 @@ type sluiceInfo struct {
 	Checked   *int64            `json:"checked,omitempty"`  // bytes above are not checked yet and do not count; absent: all do
 	Concat    string            `json:"concat,omitempty"`   // Upload-Concat as sent
 	JoinedIn  upload.ID         `json:"joinedIn,omitempty"` // the final that took the bytes over
+	Kept      bool              `json:"kept,omitempty"`     // it is rejected, and its bytes are there for an operator
 }
 
 const sluiceKey = "Sluice"
@@ -54,7 +56,7 @@ const sluiceKey = "Sluice"
 type stored struct {
 	upload.Record
 	synced  int64
-	kept    bool
+	kept    bool                       // as in the file
 	checked *int64                     // as in the file; what it points to is never changed
 	unknown map[string]json.RawMessage // keys of the file that are neither tusd's nor ours
 	tusd    tusdInfo                   // as read: parts whose ids Sluice does not take are carried along
@@ -71,8 +73,11 @@ func (s stored) counted(size int64) int64 {
 	return size
 }
 
+// over tells that nobody is served the upload's bytes any more: they are removed, went into a final, or are an operator's.
+func (s stored) over() bool { return s.State.Gone() || s.JoinedIn != "" }
+
 // emptied tells that the upload's bytes are removed, or went into a final.
-func (s stored) emptied() bool { return s.State.Gone() || s.JoinedIn != "" }
+func (s stored) emptied() bool { return s.over() && !s.kept }
 
 // judged tells that the judge has nothing to say about the upload any more. One that was found full has no type yet.
 func (s stored) judged() bool {
@@ -82,7 +87,7 @@ func (s stored) judged() bool {
 // goBack makes an upload one that is received again from kept on, marked as damaged. A final whose parts are gone becomes an
 // upload like any other: nothing else can bring back what it lost.
 func (s *stored) goBack(kept int64, partsThere bool) {
-	s.Damaged, s.State, s.Variants, s.Video, s.synced = true, upload.Receiving, nil, nil, min(kept, s.synced)
+	s.Damaged, s.State, s.Variants, s.Video, s.Digest, s.synced = true, upload.Receiving, nil, nil, "", min(kept, s.synced)
 	if s.Final && !partsThere {
 		s.Final, s.Parts, s.Concat, s.tusd.PartialUploads = false, nil, "", nil
 	}
@@ -105,7 +110,7 @@ func (s stored) encode() ([]byte, error) {
 	ours := sluiceInfo{
 		Profile: s.Profile, Owner: s.Owner, Metadata: s.Metadata, State: s.State, Reason: s.Reason, MediaType: s.MediaType,
 		Variants: s.Variants, Video: s.Video, Created: s.Created, Changed: s.Changed, Synced: s.synced, Tries: s.Tries, Damaged: s.Damaged, Checked: s.checked,
-		Concat: s.Concat, JoinedIn: s.JoinedIn,
+		Concat: s.Concat, JoinedIn: s.JoinedIn, Digest: s.Digest, Kept: s.kept,
 	}
 	if len(s.unknown) == 0 {
 		return json.Marshal(struct {
@@ -197,7 +202,7 @@ func (s *stored) decodeOurs(raw []byte) error {
 	s.Profile, s.Owner, s.Metadata, s.State, s.Reason = ours.Profile, ours.Owner, ours.Metadata, ours.State, ours.Reason
 	s.MediaType, s.Variants, s.Video, s.Created, s.Changed = ours.MediaType, ours.Variants, ours.Video, ours.Created, ours.Changed
 	s.synced, s.Tries, s.Damaged, s.checked = ours.Synced, ours.Tries, ours.Damaged, ours.Checked
-	s.Concat, s.JoinedIn = ours.Concat, ours.JoinedIn
+	s.Concat, s.JoinedIn, s.Digest, s.kept = ours.Concat, ours.JoinedIn, ours.Digest, ours.Kept && ours.State == upload.Rejected
 	settled := s.State == upload.Received || s.State == upload.Ready
 	if settled {
 		s.Offset = s.Length

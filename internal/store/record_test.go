@@ -19,7 +19,7 @@ import (
 var everything = stored{
 	Record: upload.Record{
 		ID: "abc", Profile: "avatar", Owner: "me", Length: 12, Offset: 12, Metadata: "name eA==,b", State: upload.Ready,
-		Reason: upload.Reject("code", "<&> \u2028 \"quoted\""), MediaType: "image/png", Damaged: true,
+		Reason: upload.Reject("code", "<&> \u2028 \"quoted\""), MediaType: "image/png", Damaged: true, Digest: "sha-256=:AA==:",
 		Variants: []upload.Variant{{Name: "64", MediaType: "image/jpeg", Width: 64, Height: 64, Bytes: 99}},
 		Created:  time.Date(2026, 1, 2, 3, 4, 5, 6e6, time.UTC), Changed: time.Date(2026, 1, 2, 3, 4, 6, 0, time.UTC),
 	},
@@ -45,11 +45,32 @@ func TestARecordIsReadAsWritten(t *testing.T) {
 	receiving.State, receiving.Offset = upload.Receiving, 0 // the bytes tell
 	rejected.State, rejected.Offset = upload.Rejected, 0
 	deferred.State, deferred.Offset, deferred.Length = upload.Receiving, 0, upload.Deferred
-	for _, want := range []stored{everything, receiving, rejected, deferred,
+	kept := rejected
+	kept.kept = true
+	for _, want := range []stored{everything, receiving, rejected, kept, deferred,
 		{Record: upload.Record{ID: "x", State: upload.Receiving}}} {
 		got := again(t, want)
-		if diff := cmp.Diff(want.Record, got.Record); diff != "" || got.synced != want.synced {
-			t.Errorf("synced %d, want %d; record (-want +got):\n%s", got.synced, want.synced, diff)
+		if diff := cmp.Diff(want.Record, got.Record); diff != "" || got.synced != want.synced || got.kept != want.kept {
+			t.Errorf("synced %d, want %d; kept %t, want %t; record (-want +got):\n%s", got.synced, want.synced, got.kept, want.kept, diff)
+		}
+	}
+}
+
+// What comes instead of the lost bytes may be something else.
+func TestWhatGoesBackHasNoDigest(t *testing.T) {
+	s := everything
+	s.goBack(5, true)
+	if s.State != upload.Receiving || s.Digest != "" || !s.Damaged {
+		t.Errorf("got %+v", s)
+	}
+}
+
+// Of what is not rejected nothing is kept for an operator: its bytes are its owner's.
+func TestOnlyTheRejectedIsKept(t *testing.T) {
+	for state, want := range map[string]bool{"rejected": true, "expired": false, "receiving": false} {
+		got, err := decodeRecord("abc", []byte(`{"ID":"abc","Size":1,"Sluice":{"state":"`+state+`","kept":true}}`))
+		if err != nil || got.kept != want || got.emptied() == want && state != "receiving" {
+			t.Errorf("%s: kept %t, emptied %t, %v, want kept %t", state, got.kept, got.emptied(), err, want)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -47,6 +48,7 @@ func (f *File) publish(id upload.ID, outcome upload.Outcome) (upload.Record, err
 	}
 	err = f.change(e, func(rec *stored) {
 		rec.State, rec.Variants, rec.Video, rec.Tries = upload.Ready, made, outcome.Video, 0
+		rec.Digest = cmp.Or(rec.Digest, outcome.Digest)
 		if rec.MediaType == "" {
 			rec.MediaType = outcome.MediaType
 		}
@@ -67,43 +69,53 @@ func (f *File) Reject(id upload.ID, why *upload.Rejection) (upload.Record, error
 	case upload.Expired:
 		return e.rec.Record, fmt.Errorf("store: reject %s: %w", id, upload.ErrExpired)
 	case upload.Rejected:
-		if !e.rec.kept {
-			err = f.removeContent(id, e.rec.Record) // the first time may have failed at this
-		}
+		err = f.removeBytes(id, e.rec) // the first time may have failed at this
 	default:
-		err = f.reject(e, why)
+		err = f.reject(e, why, f.keeps(e, why))
 	}
 	return e.rec.Record, err
 }
 
-// reject records the verdict, then removes the bytes. A crash between the two leaves bytes that go when the record is next
-// loaded.
-func (f *File) reject(e *entry, why *upload.Rejection) error {
-	keep := f.keeps(e, why)
+// reject records the verdict, then removes the bytes, unless they are to be kept. A crash between the two leaves bytes that go
+// when the record is next loaded.
+func (f *File) reject(e *entry, why *upload.Rejection, keep bool) error {
 	err := f.change(e, func(rec *stored) {
-		rec.State, rec.Reason, rec.Offset, rec.synced, rec.kept, rec.Tries = upload.Rejected, why, 0, 0, keep, 0
+		rec.State, rec.Reason, rec.Offset, rec.synced = upload.Rejected, why, 0, 0
+		rec.Digest, rec.kept, rec.Tries = "", keep, 0
 	})
 	if err != nil {
 		return err
 	}
 	e.pos = 0
 	f.awaited.forget(&e.rec.Record)
-	if keep {
-		return nil
+	return f.removeBytes(e.id, e.rec)
+}
+
+// removeBytes removes what an upload that is over has, but for content that is kept.
+func (f *File) removeBytes(id upload.ID, rec stored) error {
+	if rec.kept {
+		return f.removeFiles(id, f.variantNames(id, rec.Record))
 	}
-	return f.removeContent(e.id, e.rec.Record)
+	return f.removeContent(id, rec.Record)
 }
 
 // removeContent removes the bytes of an upload and its variants, as far as rec and the profile tell their names. What is not
 // there is no error.
 func (f *File) removeContent(id upload.ID, rec upload.Record) error {
-	names := []string{f.name(id, "")}
+	return f.removeFiles(id, append(f.variantNames(id, rec), f.name(id, "")))
+}
+
+func (f *File) variantNames(id upload.ID, rec upload.Record) (names []string) {
 	for _, v := range rec.Variants {
 		names = append(names, f.name(id, variantSuffix(v.Name)))
 	}
 	for _, v := range f.variants {
 		names = append(names, f.name(id, variantSuffix(v)))
 	}
+	return names
+}
+
+func (f *File) removeFiles(id upload.ID, names []string) error {
 	for _, name := range names {
 		if err := f.fs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("store: remove content of %s: %w", id, err)

@@ -87,11 +87,11 @@ type Store interface {
 	OpenVariant(id upload.ID, name string) (io.ReadSeekCloser, upload.Record, error)
 
 	// Publish moves a received upload to ready, with what processing made of it. A reader sees none of it or all of it. A
-	// ready upload is left alone.
+	// ready upload is left alone, and so is a digest that is known.
 	Publish(id upload.ID, outcome upload.Outcome) (upload.Record, error)
 
-	// Reject settles an upload as rejected and removes its bytes; its offset is 0 then. A chunk that flows meanwhile ends
-	// with [upload.ErrGone]. A rejected upload keeps its first reason; a ready one cannot be rejected.
+	// Reject settles an upload as rejected and removes its bytes, or keeps those of a received one, see [Options]; its offset
+	// is 0 then, and they are nobody's to open. A chunk that flows meanwhile ends with [upload.ErrGone]. A rejected upload keeps its first reason; a ready one cannot be rejected.
 	Reject(id upload.ID, why *upload.Rejection) (upload.Record, error)
 
 	// Tried records how often processing of a received upload was begun anew. In any other state it is [upload.ErrNotReady].
@@ -152,4 +152,10 @@ type Options struct {
 	Record    Recorder  // nil: nobody has to be told of anything
 	Metrics   *Metrics
 	Logger    *slog.Logger
+
+	// KeepRejected keeps the bytes of what is rejected when it is received, as long as its record; nobody is served them.
+	KeepRejected bool
+	// Digest is the algorithm of the digest of uploads, [upload.SHA256], or "". A complete upload has it from the start if all
+	// bytes came to one process; else it is left to who processes it, whatever Direct says.
+	Digest string
 }

@@ -137,7 +137,7 @@ func (f *File) readRecord(id upload.ID) ([]byte, error) {
 }
 
 func (s *sweep) cause(u onDisk) upload.Cause {
-	if u.rec.emptied() {
+	if u.rec.over() {
 		if s.now.After(u.rec.Changed.Add(tombstoneFor)) {
 			return upload.Tombstone
 		}

@@ -27,6 +27,9 @@ func (c *chunk) way(src io.Reader) *way {
 		left = c.length - c.pos
 	}
 	w := &way{pool: c.f.buffers, buf: c.f.buffers.get(left)}
+	if c.sum != nil {
+		return w // the bytes have to be seen
+	}
 	below, ok := src.(interface{ Below() any })
 	if !ok {
 		return w

@@ -58,6 +58,7 @@ const (
 	CodeTooLarge        = "too_large"              // uploads that are longer together than the profile allows
 	CodeUnreadableImage = "unreadable_image"       // a picture of a right type that cannot be decoded
 	CodeNotProcessed    = "not_processed"          // processing failed again and again, by no fault of the content; it can be revived
+	CodeUnreadableVideo = "unreadable_video"       // a video of a right type that nothing can play
 )
 
 func (r *Rejection) Error() string { return fmt.Sprintf("rejected: %s: %s", r.Code, r.Message) }

@@ -47,7 +47,7 @@ func NewEvent(typ EventType, rec Record) Event {
 		at = rec.Created
 		if rec.State != Receiving {
 			rec = before(rec, Receiving)
-			rec.Offset, rec.MediaType, rec.Reason = 0, "", nil
+			rec.Offset, rec.MediaType, rec.Digest, rec.Reason = 0, "", "", nil
 		}
 	case typ == EventReceived && rec.State != Received:
 		rec = before(rec, Received)

@@ -43,10 +43,16 @@ type Profile struct {
 	Retention time.Duration // of a finished upload; 0 is for ever
 	Dir       string        // where its files live; "" is <data>/<name>
 	KeepParts bool          // uploads that were joined stay for their lifetime; else they go when the final is assembled
-	Flat      bool          // all files in one directory, as tusd lays them out; else fanned out by id
-	Read      Readers       // who may read the content, where there are owners; "" is the owner
-	PerOwner  int           // ready uploads that are kept of one owner, the newest; 0 is all
-	Variants  []int         // edges in pixels of the square pictures to make, largest first (whole only)
+	// RejectUnreadable rejects a video whose headers show that nothing can play it (stream only); else it is ready without them.
+	RejectUnreadable bool
+	// KeepRejected keeps the bytes of an upload that was rejected when it was complete, for an operator to look at, as long as
+	// its record; else they are removed at once. They are served to nobody.
+	KeepRejected bool
+	Digest       string  // algorithm of the digest that a ready upload has: [SHA256], or "" for none
+	Read         Readers // who may read the content, where there are owners; "" is the owner
+	PerOwner     int     // ready uploads that are kept of one owner, the newest; 0 is all
+	Flat         bool    // all files in one directory, as tusd lays them out; else fanned out by id
+	Variants     []int   // edges in pixels of the square pictures to make, largest first (whole only)
 }
 
 // DefaultProfiles is the built-in table: a drop-in for a tusd endpoint, avatars taken whole, videos streamed.
@@ -57,7 +63,7 @@ func DefaultProfiles() []Profile {
 		{Name: "avatar", Path: "/avatars/", Lane: Whole, MaxBytes: 8 << 20, MaxPixels: 50_000_000, Lifetime: day, Read: Anybody, PerOwner: 1,
 			Accept: []string{"image/jpeg", "image/png", "image/webp", "image/gif", "image/heic", "image/avif"}, Variants: []int{512, 256, 64}},
 		{Name: "video", Path: "/videos/", Lane: Stream, MaxBytes: 64 << 30, Lifetime: 7 * day,
-			Accept: []string{"video/*"}},
+			Accept: []string{"video/*"}, RejectUnreadable: true, KeepRejected: true},
 	}
 }
 
@@ -91,6 +97,8 @@ func (p Profile) Check() []error {
 	}
 	fault(p.Lane == Stream && len(p.Variants) > 0, "variants are made in the whole lane only")
 	fault(p.Lane == Stream && p.MaxPixels != 0, "maxPixels is checked in the whole lane only")
+	fault(p.Lane == Whole && p.RejectUnreadable, "rejectUnreadable is for the stream lane: the whole lane always does")
+	fault(p.Digest != "" && p.Digest != SHA256, "digest %q is not %q", p.Digest, SHA256)
 	for i, edge := range p.Variants {
 		fault(edge < 1 || edge > 4096, "variant %d must be between 1 and 4096 pixels", edge)
 		fault(i > 0 && edge >= p.Variants[i-1], "variants must come largest first, each once")

@@ -52,6 +52,10 @@ func TestCheckNamesEveryFault(t *testing.T) {
 		{"whole without variants", whole, func(p *upload.Profile) { p.Variants = nil }, []string{"variants"}},
 		{"variants in disorder", whole, func(p *upload.Profile) { p.Variants = []int{64, 64, 128} }, []string{"largest first", "largest first"}},
 		{"variants out of bounds", whole, func(p *upload.Profile) { p.Variants = []int{4097, 0} }, []string{"4097", "variant 0"}},
+		{"unreadable, whole", whole, func(p *upload.Profile) { p.RejectUnreadable = true }, []string{"rejectUnreadable"}},
+		{"kept, whole", whole, func(p *upload.Profile) { p.KeepRejected = true }, nil},
+		{"digest", whole, func(p *upload.Profile) { p.Digest = "sha-256" }, nil},
+		{"another digest", stream, func(p *upload.Profile) { p.Digest = "md5" }, []string{"digest"}},
 		{"type", stream, func(p *upload.Profile) { p.Accept = []string{"video"} }, []string{"accept"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -60,7 +60,8 @@ const (
 	Received State = "received"
 	// Ready: the content may be read.
 	Ready State = "ready"
-	// Rejected: refused for its content, see [Record.Reason]; its bytes are removed.
+	// Rejected: refused for its content, see [Record.Reason]; its bytes are removed, or kept for the operator alone, see
+	// [Profile.KeepRejected].
 	Rejected State = "rejected"
 	// Expired: nobody added to it for so long, or it was kept for so long, as its profile says; its bytes are removed. The
 	// record stays for a while, so that whoever comes back is told.
@@ -72,7 +73,7 @@ const (
 // Complete tells whether every byte has arrived, so that nobody will write again and no lock is needed to look.
 func (s State) Complete() bool { return s != Receiving && s != "" }
 
-// Gone tells that the bytes are removed and only the record is left to say why.
+// Gone tells that there are no bytes for anybody to read, and only the record is left to say why.
 func (s State) Gone() bool { return s == Rejected || s == Expired }
 
 // Record is what is known about one upload. The store hands out copies.
@@ -89,6 +90,7 @@ type Record struct {
 	MediaType string     // by content, "" until enough bytes are stored to tell
 	Variants  []Variant  // derived files, largest first; only while Ready
 	Video     *Video     // what its headers say, if it is one and was looked at; only while Ready, never changed
+	Digest    string     // of the content, as RFC 9530 writes it, "" if there is none; only while Received or Ready
 
 	Created time.Time
 	Changed time.Time // of the last change of state
@@ -159,6 +161,7 @@ type Outcome struct {
 	MediaType string // by content; counts if none was found before
 	Variants  []VariantFile
 	Video     *Video
+	Digest    string // of the content, see [Record]; counts if none was found before
 }
 
 // VariantFile is a variant with its content, on its way to the store.

@@ -1,6 +1,7 @@
 package upload_test
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"maps"
@@ -134,6 +135,14 @@ func TestAFileHasTheNameThatItsClientGave(t *testing.T) {
 		if got := (upload.Record{Metadata: header}).Filename(); got != want {
 			t.Errorf("%q: got %q, want %q", header, got, want)
 		}
+	}
+}
+
+// The example of RFC 9530, appendix B.1.
+func TestDigestsAreWrittenAsTheRFCHasThem(t *testing.T) {
+	sum := sha256.Sum256([]byte("{\"hello\": \"world\"}\n"))
+	if got, want := upload.FormatDigest(upload.SHA256, sum[:]), "sha-256=:RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg=:"; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"image/png"
 	"io"
 	"math/rand/v2"
+	"strings"
 	"sync"
 )
 
@@ -18,8 +19,21 @@ type content struct {
 	head []byte
 }
 
-// movie is the beginning of an MP4 file: its ftyp box, and a box of media data that takes in all the rest.
-var movie = []byte("\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2\x00\x00\x00\x00mdat")
+// movie is the beginning of an MP4 file by whose headers it plays: its ftyp box, an index with a track of pictures, and a box
+// of media data that takes in all the rest.
+var movie = []byte(box("ftyp", "isom\x00\x00\x02\x00isomiso2") +
+	box("moov", box("trak", box("mdia", box("hdlr", zeros, "vide"), box("minf", box("stbl", box("stsd", zeros, box("avc1"))))))) +
+	"\x00\x00\x00\x00mdat")
+
+// zeros are what a box of an index begins with that we have nothing to say in.
+const zeros = "\x00\x00\x00\x00\x00\x00\x00\x00"
+
+// box is a box of an MP4 file.
+func box(kind string, parts ...string) string {
+	body := strings.Join(parts, "")
+	size := len("size") + len(kind) + len(body) // less than 64 KiB
+	return string([]byte{0, 0, byte(size >> 8), byte(size)}) + kind + body
+}
 
 // noise is what repeats in a content, none of it zero, so that what was never written shows. Its length is prime, so that
 // what lies a power of two too far shows as well.

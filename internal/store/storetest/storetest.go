@@ -28,6 +28,8 @@ type Setup struct {
 	Lifetime, Retention time.Duration
 	KeepParts           bool
 	Direct              bool
+	KeepRejected        bool
+	Digest              string
 }
 
 // Harness is one place where uploads are kept, empty at first, and the means to treat the store on it badly. One store is
@@ -74,6 +76,8 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"sweep", sweepTests},
 		{"join", joinTests},
 		{"promise", promiseTests},
+		{"keep", keepTests},
+		{"digest", digestTests},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			for _, tt := range part.tests {
