@@ -14,17 +14,34 @@ import (
 
 // What no value shows alone: whether they go together.
 
-// bytesPerPixel is the rough upper bound of what a decoder and the pictures made from its work keep for each pixel: 8 bytes
-// for the deepest pixels, once more for a turned or progressive copy.
-const bytesPerPixel = 16
+// What the largest pictures need while they are made into variants, in bytes, as media.Info.DecodeBytes counts it: a test in
+// cmd/server holds one against the other. Two kinds are the largest, and the rest lies below one of them.
+const (
+	// A progressive JPEG of four inks keeps a sample and a coefficient of each, and becomes a picture of 4 bytes a pixel.
+	// It has whole blocks of 16 x 16: one more is for what that adds to the longest and thinnest, where WebP is not larger yet.
+	jpegPixelBytes = 4*(1+4) + 4 + 1
+	// A lossless WebP has tables, as many as a hostile one asks for. Half as many more pixels are those of its transparency.
+	webpPixelBytes = 10
+	webpFixedBytes = 160 << 20
 
-// WholeJobBytes bounds the memory that one upload of a profile in the whole lane needs while it is processed: the file, and
-// its pixels. It is rough, and upward.
+	variantPixelBytes = 50        // scaled, turned, and encoded in each format
+	variantFixedBytes = 256 << 10 // of encoders
+	scaleFixedBytes   = 2 << 20   // rows of the longest picture
+)
+
+// WholeJobBytes bounds the memory that one upload of a profile in the whole lane needs while it is processed: the file, the
+// picture in it, and the variants. It is rough, and upward. Only the edges of a profile without faults are bounded enough.
 func WholeJobBytes(p upload.Profile) int64 {
-	if p.MaxPixels > (math.MaxInt64-p.MaxBytes)/bytesPerPixel {
+	if p.MaxPixels > math.MaxInt64/(2*jpegPixelBytes) || p.MaxBytes > math.MaxInt64/8 {
 		return math.MaxInt64
 	}
-	return p.MaxBytes + p.MaxPixels*bytesPerPixel
+	decoder := max(p.MaxPixels*jpegPixelBytes, p.MaxPixels*webpPixelBytes+webpFixedBytes+p.MaxBytes)
+	total := p.MaxBytes + decoder + scaleFixedBytes
+	for _, edge := range p.Variants {
+		blocks := int64(edge+15) / 16 * 16
+		total += blocks*blocks*variantPixelBytes + variantFixedBytes
+	}
+	return total
 }
 
 // check looks at c and the table of profiles as a whole, and puts the table into c.
@@ -85,8 +102,8 @@ func (v *values) checkRow(r row, imageMemory int64, data string) {
 		return
 	}
 	if need := WholeJobBytes(r.Profile); need > imageMemory {
-		v.fault("image-memory", "is too small for profile %q, of which one picture may need %s (maxBytes and %d bytes for each of maxPixels)",
-			r.Name, inMiB(need), bytesPerPixel)
+		v.fault("image-memory", "is too small for profile %q, of which one picture may need %s (maxBytes, %d bytes for each of maxPixels, and variants)",
+			r.Name, inMiB(need), jpegPixelBytes)
 	}
 }
 
