@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
-	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -110,18 +109,10 @@ func newConverter(cfg config.Config, log *slog.Logger) *media.Converter {
 
 func storeOptions(cfg config.Config, profile upload.Profile, metrics *store.Metrics, promises *store.Promises, log *slog.Logger) store.Options {
 	return store.Options{
-		Dir: profile.Dir, Profile: profile.Name, Flat: profile.Flat, Variants: variantNames(profile), Durable: cfg.Durability == "always",
+		Dir: profile.Dir, Profile: profile.Name, Flat: profile.Flat, Variants: profile.VariantNames(), Durable: cfg.Durability == "always",
 		Reserve: cfg.Reserve, MaxBytes: profile.MaxBytes, Lifetime: profile.Lifetime, Retention: profile.Retention,
 		KeepParts: profile.KeepParts, PerOwner: profile.PerOwner, KeepRejected: profile.KeepRejected, Digest: profile.Digest, Direct: finish.Direct(profile), Promises: promises, Judge: finish.Judge(profile), Metrics: metrics, Logger: log,
 	}
-}
-
-func variantNames(profile upload.Profile) []string {
-	names := make([]string, 0, len(profile.Variants))
-	for _, edge := range profile.Variants {
-		names = append(names, strconv.Itoa(edge))
-	}
-	return names
 }
 
 func buildInfo() prometheus.Collector {

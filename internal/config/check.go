@@ -14,40 +14,57 @@ import (
 
 // What no value shows alone: whether they go together.
 
-// bytesPerPixel is the rough upper bound of what a decoder and the pictures made from its work keep for each pixel: 8 bytes
-// for the deepest pixels, once more for a turned or progressive copy.
-const bytesPerPixel = 16
-
-// What HEIC and AVIF need that a child decodes, besides: as much for each pixel where it has 10 bits and transparency, four times the file, a fixed
-// part, and what its result takes, of 1,024 pixels square at least. A test in cmd/server holds it against what is charged.
+// What the largest pictures need while they are made into variants, in bytes, as media.Info.DecodeBytes counts it: a test in
+// cmd/server holds one against the other. Two kinds are the largest, and the rest lies below one of them.
 const (
-	foreignPixel  = 18
-	foreignFile   = 4
-	foreignFixed  = 96 << 20
-	foreignSquare = 24
-	foreignEdge   = 1024
+	// A progressive JPEG of four inks keeps a sample and a coefficient of each, and becomes a picture of 4 bytes a pixel.
+	// It has whole blocks of 16 x 16: one more is for what that adds to the longest and thinnest, where WebP is not larger yet.
+	jpegPixelBytes = 4*(1+4) + 4 + 1
+	// A lossless WebP has tables, as many as a hostile one asks for. Half as many more pixels are those of its transparency.
+	webpPixelBytes = 10
+	webpFixedBytes = 160 << 20
+
+	variantPixelBytes = 50        // scaled, turned, and encoded in each format
+	variantFixedBytes = 256 << 10 // of encoders
+	scaleFixedBytes   = 2 << 20   // rows of the longest picture
 )
 
-// WholeJobBytes bounds the memory that one upload of a profile in the whole lane needs while it is processed: the file, and
-// its pixels; and that of a child, if foreign pictures (HEIC, AVIF) are read and the profile takes them. It is rough, and upward.
+// What HEIC and AVIF need that a child decodes: as much for each pixel where it has 10 bits and transparency, four times the file, a fixed
+// part, and what its result takes, of 1,024 pixels square at least. A test in cmd/server holds it against what is charged.
+const (
+	foreignPixelBytes  = 18
+	foreignFile        = 4
+	foreignFixedBytes  = 96 << 20
+	foreignSquareBytes = 24
+	foreignEdge        = 1024
+)
+
+// WholeJobBytes bounds the memory that one upload of a profile in the whole lane needs while it is processed: the file, the
+// picture in it, and the variants; and that of a child, if foreign pictures (HEIC, AVIF) are read and the profile takes them. It
+// is rough, and upward. Only the edges of a profile without faults are bounded enough.
 func WholeJobBytes(p upload.Profile, foreign bool) int64 {
-	native := bound(p.MaxBytes, 1, p.MaxPixels, bytesPerPixel, 0)
-	if !foreign || !p.Accepts("image/heic") && !p.Accepts("image/avif") {
-		return native
+	if p.MaxPixels > math.MaxInt64/(2*jpegPixelBytes) || p.MaxBytes > math.MaxInt64/8 {
+		return math.MaxInt64
 	}
+	picture := p.MaxBytes + max(p.MaxPixels*jpegPixelBytes, p.MaxPixels*webpPixelBytes+webpFixedBytes+p.MaxBytes)
+	if foreign && (p.Accepts("image/heic") || p.Accepts("image/avif")) {
+		picture = max(picture, foreignBytes(p))
+	}
+	total := picture + scaleFixedBytes
+	for _, edge := range p.Variants {
+		blocks := int64(edge+15) / 16 * 16
+		total += blocks*blocks*variantPixelBytes + variantFixedBytes
+	}
+	return total
+}
+
+// foreignBytes bounds what the largest picture needs that a child reads, with its file.
+func foreignBytes(p upload.Profile) int64 {
 	edge := int64(foreignEdge)
 	for _, e := range p.Variants {
 		edge = max(edge, int64(e))
 	}
-	return max(native, bound(p.MaxBytes, foreignFile, p.MaxPixels, foreignPixel, foreignFixed+foreignSquare*edge*edge))
-}
-
-// bound is bytes*each + pixels*per + fixed, or the largest number.
-func bound(bytes, each, pixels, per, fixed int64) int64 {
-	if bytes > math.MaxInt64/2/each || pixels > (math.MaxInt64-bytes*each-fixed)/per {
-		return math.MaxInt64
-	}
-	return bytes*each + pixels*per + fixed
+	return p.MaxBytes*foreignFile + p.MaxPixels*foreignPixelBytes + foreignFixedBytes + foreignSquareBytes*edge*edge
 }
 
 // check looks at c and the table of profiles as a whole, and puts the table into c.
@@ -108,7 +125,7 @@ func (v *values) checkRow(r row, c *Config, data string) {
 		return
 	}
 	if need := WholeJobBytes(r.Profile, c.Vipsthumbnail != ""); need > c.ImageMemory {
-		v.fault("image-memory", "is too small for profile %q, of which one picture may need %s (it goes by maxBytes and maxPixels)",
+		v.fault("image-memory", "is too small for profile %q, of which one picture may need %s (it goes by maxBytes, maxPixels and variants)",
 			r.Name, inMiB(need))
 	}
 }

@@ -35,7 +35,7 @@ func TestWhatDoesNotGoTogether(t *testing.T) {
 			[]string{`must not be or hold the data directory`}},
 		{"dir holds the data directory", []string{"--data=/d/e"}, "profiles: [{name: file, dir: /d}, {name: avatar, dir: /a}, {name: video, dir: /v}]",
 			[]string{`must not be or hold the data directory`}},
-		{"pictures larger than the memory for them", []string{"--image-memory=770MiB"}, "", []string{`--image-memory: is too small for profile "avatar", of which one picture may need 771MiB`}},
+		{"pictures larger than the memory for them", []string{"--image-memory=1218MiB"}, "", []string{`--image-memory: is too small for profile "avatar", of which one picture may need 1219MiB`}},
 		{"pictures of a row", nil, "profiles: [{name: avatar, maxPixels: 9000000000000000000}]", []string{`one picture may need 8796093022208MiB`}},
 	}
 	for _, tt := range tests {
@@ -58,7 +58,7 @@ func TestWhatGoesTogether(t *testing.T) {
 		{"paths with a common beginning", nil, "profiles: [{name: new, lane: stream, path: /files2/}]"},
 		{"path of a disabled row", nil, "profiles: [{name: file, disabled: true}, {name: new, lane: stream, path: /files/, dir: file}]"},
 		{"dirs with a common beginning", nil, "profiles: [{name: new, lane: stream, path: /n/, dir: file2}]"},
-		{"exactly enough memory", []string{"--image-memory=808388608"}, ""},
+		{"exactly enough memory", []string{"--image-memory=1277860992"}, ""},
 		{"no pictures, little memory", []string{"--image-memory=1"}, "profiles: [{name: avatar, disabled: true}]"},
 	}
 	for _, tt := range tests {
@@ -67,18 +67,22 @@ func TestWhatGoesTogether(t *testing.T) {
 }
 
 func TestWholeJobBytes(t *testing.T) {
+	const edges = 3*variantFixedBytes + (512*512+256*256+64*64)*variantPixelBytes
 	tests := []struct {
-		bytes, pixels, want int64
+		name          string
+		bytes, pixels int64
+		variants      []int
+		want          int64
 	}{
-		{8 << 20, 50e6, 8<<20 + 800e6},
-		{0, 0, 0},
-		{1, math.MaxInt64 / 16, math.MaxInt64},
-		{1, math.MaxInt64, math.MaxInt64},
+		{"as built in", 8 << 20, 50e6, []int{512, 256, 64}, 8<<20 + 50e6*jpegPixelBytes + scaleFixedBytes + edges},
+		{"nothing", 0, 0, nil, webpFixedBytes + scaleFixedBytes},
+		{"few pixels", 1 << 20, 1e6, []int{17}, 2<<20 + 1e6*webpPixelBytes + webpFixedBytes + scaleFixedBytes + variantFixedBytes + 32*32*variantPixelBytes},
+		{"beyond numbers", 1, math.MaxInt64, nil, math.MaxInt64},
+		{"beyond numbers again", math.MaxInt64, 1, nil, math.MaxInt64},
 	}
 	for _, tt := range tests {
-		got := WholeJobBytes(upload.Profile{MaxBytes: tt.bytes, MaxPixels: tt.pixels}, false)
-		if got != tt.want && tt.want-got > 16 { // the last of a division's remainder
-			t.Errorf("%d bytes, %d pixels: got %d, want %d", tt.bytes, tt.pixels, got, tt.want)
+		if got := WholeJobBytes(upload.Profile{MaxBytes: tt.bytes, MaxPixels: tt.pixels, Variants: tt.variants}, false); got != tt.want {
+			t.Errorf("%s: got %d, want %d", tt.name, got, tt.want)
 		}
 	}
 }

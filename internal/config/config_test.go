@@ -64,7 +64,7 @@ func TestNoArgumentAtAllIsEnough(t *testing.T) {
 	got := fmt.Sprintf("%+v", c)
 	want := fmt.Sprintf("{Command:serve DryRun:false Repair:false Digests:false Replay:{Endpoint: Profile: ID: Type: Delivered:false} Listen:127.0.0.1:8080 PrivateListen:127.0.0.1:8081 TLSCert: TLSKey: PublicURL:<nil> OwnerHeader: Data:./data "+
 		"Durability:always CORSOrigins:[*] Profiles:%+v Reserve:1073741824 SweepInterval:10m0s Splice:true Endpoints:[] PublicEvents:local ShowLevel:true MaxConnections:10000 MaxUploads:2000 "+
-		"ImageMemory:1073741824 Vipsthumbnail: IdleTimeout:1m0s ShutdownTimeout:10s LogFormat:text LogLevel:INFO}", builtIn(data))
+		"ImageMemory:1342177280 Vipsthumbnail: IdleTimeout:1m0s ShutdownTimeout:10s LogFormat:text LogLevel:INFO}", builtIn(data))
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -49,7 +49,7 @@ type flags struct {
 
 	MaxConnections  string `group:"Limits" placeholder:"N" default:"10000" help:"Public connections at once."`
 	MaxUploads      string `group:"Limits" placeholder:"N" default:"2000" help:"Requests that carry upload bytes, at once."`
-	ImageMemory     string `group:"Limits" placeholder:"SIZE" default:"1GiB" help:"Memory for all pictures in the making, together."`
+	ImageMemory     string `group:"Limits" placeholder:"SIZE" default:"1280MiB" help:"Memory for all pictures in the making, together."`
 	Vipsthumbnail   string `group:"Limits" placeholder:"auto|none|FILE" default:"auto" help:"The program that reads HEIC and AVIF pictures. auto looks in PATH."`
 	IdleTimeout     string `group:"Limits" placeholder:"TIME" default:"60s" help:"Close a connection on which no byte moves for so long."`
 	ShutdownTimeout string `group:"Limits" placeholder:"TIME" default:"10s" help:"Time that open requests are given to end when the server stops."`

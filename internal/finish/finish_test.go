@@ -40,7 +40,7 @@ func profile(t *testing.T, name string) upload.Profile {
 func openStore(t *testing.T, p upload.Profile) *store.File {
 	t.Helper()
 	files, err := store.Open(store.Options{
-		Dir: t.TempDir(), Profile: p.Name, Flat: p.Flat, Variants: []string{"512", "256", "64"}, Judge: Judge(p),
+		Dir: t.TempDir(), Profile: p.Name, Flat: p.Flat, Variants: p.VariantNames(), Judge: Judge(p),
 		Metrics: store.NewMetrics(), Logger: quiet,
 	})
 	if err != nil {
@@ -87,7 +87,7 @@ func picture(t *testing.T, width, height int) string {
 func TestManyPicturesPassANarrowGate(t *testing.T) {
 	p := profile(t, "avatar")
 	files := openStore(t, p)
-	pl := pipeline(t, p, files, 12<<20) // room for one or two at once
+	pl := pipeline(t, p, files, 40<<20) // room for one or two at once
 	var recs []upload.Record
 	for range 12 {
 		recs = append(recs, receive(t, files, picture(t, 800, 600)))
@@ -103,7 +103,7 @@ func TestManyPicturesPassANarrowGate(t *testing.T) {
 		}()
 	}
 	for range recs {
-		if rec := <-settled; rec.State != upload.Ready || len(rec.Variants) != 3 {
+		if rec := <-settled; rec.State != upload.Ready || len(rec.Variants) != 6 {
 			t.Errorf("%s is %s with %d variants", rec.ID, rec.State, len(rec.Variants))
 		}
 	}

@@ -64,7 +64,7 @@ func TestPartsBecomeOnePicture(t *testing.T) {
 		t.Errorf("without its second part it is %s, %v", got.State, err)
 	}
 	addRest(t, files, two, whole[300:])
-	if got, err := pl.Join(t.Context(), rec); err != nil || got.State != upload.Ready || len(got.Variants) != 3 {
+	if got, err := pl.Join(t.Context(), rec); err != nil || got.State != upload.Ready || len(got.Variants) != 6 {
 		t.Errorf("it is %s with %d variants, %v", got.State, len(got.Variants), err)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
-	"strconv"
 	"strings"
 
 	"sluice/internal/media"
@@ -129,7 +128,11 @@ func (p *Pipeline) inspect(profile upload.Profile, data []byte) (media.Info, err
 	case !profile.Accepts(info.MediaType):
 		return info, unsupported(p.readable(profile), info.MediaType, false)
 	}
-	if pixels := int64(info.Width) * int64(info.Height); pixels > profile.MaxPixels {
+	if max(info.Width, info.Height) > media.MaxSide {
+		return info, upload.Reject(upload.CodeTooManyPixels, "The picture has %d x %d pixels; no side may have more than %d.",
+			info.Width, info.Height, media.MaxSide)
+	}
+	if info.Pixels() > profile.MaxPixels {
 		return info, upload.Reject(upload.CodeTooManyPixels, "The picture has %d x %d pixels, more than the %d million allowed.",
 			info.Width, info.Height, profile.MaxPixels/1_000_000)
 	}
@@ -138,6 +141,9 @@ func (p *Pipeline) inspect(profile upload.Profile, data []byte) (media.Info, err
 
 // unsupported says which types are taken and what came instead, in words for a person.
 func unsupported(profile upload.Profile, mediaType string, empty bool) *upload.Rejection {
+	if !empty && profile.Accepts(mediaType) {
+		return upload.Reject(upload.CodeUnsupportedType, "This is a kind of %s that cannot be read here.", typeName(mediaType))
+	}
 	names := make([]string, 0, len(profile.Accept))
 	for _, t := range profile.Accept {
 		names = append(names, typeName(t))
@@ -186,13 +192,17 @@ func typeName(mediaType string) string {
 	return mediaType
 }
 
+// variantFiles names the pictures: by their edge, and by their format too where that edge is there already.
 func variantFiles(pictures []media.Picture) []upload.VariantFile {
 	files := make([]upload.VariantFile, 0, len(pictures))
+	last := 0
 	for _, pic := range pictures {
-		files = append(files, upload.VariantFile{
-			Variant: upload.Variant{Name: strconv.Itoa(pic.Edge), MediaType: pic.MediaType, Width: pic.Edge, Height: pic.Edge, Bytes: int64(len(pic.Data))},
-			Data:    pic.Data,
-		})
+		v := upload.Variant{Name: upload.VariantName(pic.Edge, ""), MediaType: pic.MediaType, Width: pic.Edge, Height: pic.Edge, Bytes: int64(len(pic.Data))}
+		if pic.Edge == last {
+			v.Of, v.Name = v.Name, upload.VariantName(pic.Edge, strings.TrimPrefix(pic.MediaType, "image/"))
+		}
+		last = pic.Edge
+		files = append(files, upload.VariantFile{Variant: v, Data: pic.Data})
 	}
 	return files
 }

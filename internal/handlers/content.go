@@ -131,26 +131,6 @@ func serveContent(req *request, r *http.Request, rec upload.Record, file io.Read
 	http.ServeContent(req.w, r, "", rec.Changed, file)
 }
 
-// variant serves a file derived from an upload.
-func (e *endpoint) variant(req *request, r *http.Request, name string) {
-	e.count(http.MethodGet)
-	file, rec, err := e.store.OpenVariant(req.upload, name)
-	if err != nil {
-		req.fail(err)
-		return
-	}
-	defer file.Close()
-	h := req.w.Header()
-	for _, v := range rec.Variants {
-		if v.Name == name {
-			setContentHeader(h, v.MediaType, "")
-		}
-	}
-	h.Set("ETag", `"`+string(rec.ID)+"-"+name+`"`)
-	h.Set("Cache-Control", "private, no-cache")
-	serveContent(req, r, rec, file)
-}
-
 // inline are the types that a browser shows by itself and that can run nothing. Everything else is handed over as a file.
 var inline = map[string]bool{
 	"image/jpeg": true, "image/png": true, "image/gif": true, "image/webp": true, "image/avif": true, "image/bmp": true,

@@ -40,7 +40,7 @@ func start(t *testing.T, alter func(*Options)) *testServer {
 	var lanes []finish.Lane
 	for _, p := range upload.DefaultProfiles() {
 		files, err := store.Open(store.Options{
-			Dir: t.TempDir(), Profile: p.Name, Flat: p.Flat, Variants: []string{"512", "256", "64"}, Judge: finish.Judge(p),
+			Dir: t.TempDir(), Profile: p.Name, Flat: p.Flat, Variants: p.VariantNames(), Judge: finish.Judge(p),
 			KeepRejected: p.KeepRejected, Digest: p.Digest,
 			Metrics: metrics, Logger: log,
 		})

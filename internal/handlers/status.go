@@ -3,6 +3,7 @@ package handlers
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -32,9 +33,18 @@ type status struct {
 	Digest    string            `json:"digest,omitempty"` // of the content, as Repr-Digest has it
 }
 
+// statusVariant is a variant in the format that everybody understands. Its address answers with one of the alternatives, if a
+// request says that it takes them; each has an address of its own too.
 type statusVariant struct {
 	upload.Variant
-	URL string `json:"url"`
+	URL          string              `json:"url"`
+	Alternatives []statusAlternative `json:"alternatives,omitempty"`
+}
+
+type statusAlternative struct {
+	MediaType string `json:"mediaType"`
+	Bytes     int64  `json:"bytes"`
+	URL       string `json:"url"`
 }
 
 func (e *endpoint) status(req *request, r *http.Request) {
@@ -75,8 +85,21 @@ func (e *endpoint) statusOf(rec upload.Record) status {
 		return s
 	}
 	s.Content, s.Video, s.Digest = e.base+string(rec.ID), rec.Video, rec.Digest
-	for _, v := range rec.Variants {
-		s.Variants = append(s.Variants, statusVariant{v, s.Content + "/" + v.Name})
-	}
+	s.Variants = statusVariants(s.Content, rec.Variants)
 	return s
+}
+
+// statusVariants lists every variant once, whatever formats there are of it.
+func statusVariants(content string, variants []upload.Variant) (listed []statusVariant) {
+	for _, v := range variants {
+		if v.Of == "" {
+			listed = append(listed, statusVariant{Variant: v, URL: content + "/" + v.Name})
+		}
+	}
+	for _, v := range variants {
+		if i := slices.IndexFunc(listed, func(l statusVariant) bool { return l.Name == v.Of }); i >= 0 {
+			listed[i].Alternatives = append(listed[i].Alternatives, statusAlternative{v.MediaType, v.Bytes, content + "/" + v.Name})
+		}
+	}
+	return listed
 }

@@ -10,8 +10,8 @@
 // metadata, and knows no limits of its own on size: those are the caller's, who has them from
 // [Info] before [Squares] is called.
 //
-// Invariant: nothing is allocated by what a header claims before the caller has seen the claim. Colours are taken to be
-// sRGB: a colour profile in the file is dropped with the other metadata, not applied.
+// Invariant: nothing is allocated by what a header claims before the caller has seen the claim. Colours come out as sRGB; they
+// are taken to be that if the file has no colour profile, or one that is not a matrix with curves, see icc.go.
 package media
 
 import (
@@ -48,7 +48,7 @@ type Info struct {
 // Picture is a finished square picture.
 type Picture struct {
 	Edge      int    // width and height in pixels
-	MediaType string // image/jpeg
+	MediaType string // image/jpeg or image/webp
 	Data      []byte // the file, free of metadata
 }
 
@@ -62,6 +62,7 @@ const maxSide = 1 << 24
 // format is a kind of picture: how its containers are walked and which decoder takes it.
 type format struct {
 	mediaType string
+	check     func(data []byte) error // of what would cost the library much; nil where nothing does
 	walk      func(data []byte, size image.Point) (facts, error)
 	config    func(io.Reader) (image.Config, error)
 	decode    func(io.Reader) (image.Image, error)
@@ -71,19 +72,20 @@ type format struct {
 type facts struct {
 	orientation int
 	decoder     int64 // see Info
+	profile     embedded
 }
 
 // formatOf goes by the first bytes. A PNG that moves is a PNG; its first picture is what everybody can show.
 func formatOf(data []byte) (format, bool) {
 	switch {
 	case bytes.HasPrefix(data, []byte("\xff\xd8\xff")):
-		return format{"image/jpeg", walkJPEG, jpeg.DecodeConfig, jpeg.Decode}, true
+		return format{"image/jpeg", nil, walkJPEG, jpeg.DecodeConfig, jpeg.Decode}, true
 	case bytes.HasPrefix(data, []byte("\x89PNG\r\n\x1a\n")):
-		return format{"image/png", walkPNG, png.DecodeConfig, png.Decode}, true
+		return format{"image/png", checkChunks, walkPNG, png.DecodeConfig, png.Decode}, true
 	case bytes.HasPrefix(data, []byte("GIF87a")), bytes.HasPrefix(data, []byte("GIF89a")):
-		return format{"image/gif", walkGIF, gif.DecodeConfig, gif.Decode}, true
+		return format{"image/gif", nil, walkGIF, gif.DecodeConfig, gif.Decode}, true
 	case len(data) >= 12 && string(data[:4]) == "RIFF" && string(data[8:12]) == "WEBP":
-		return format{"image/webp", walkWebP, webp.DecodeConfig, webp.Decode}, true
+		return format{"image/webp", nil, walkWebP, webp.DecodeConfig, webp.Decode}, true
 	}
 	return format{}, false
 }
@@ -92,31 +94,44 @@ func formatOf(data []byte) (format, bool) {
 // so a file that is cut short is refused here, but decodes nothing and allocates a few kilobytes at most. What follows the
 // end of the picture is not looked at.
 //
-// It returns [ErrUnsupported] or [ErrMalformed], wrapped with the reason.
+// It returns [ErrUnsupported] or [ErrMalformed], wrapped with the reason. The latter also means that a picture is in order and
+// asks for more time than it is worth: by scans, or by chunks.
 func Inspect(data []byte) (Info, error) {
+	info, _, err := inspect(data)
+	return info, err
+}
+
+// inspect is [Inspect], and tells where the colour profile lies.
+func inspect(data []byte) (Info, embedded, error) {
 	f, known := formatOf(data)
 	if mediaType := Sniff(data); !known && Foreign(mediaType) {
-		return inspectHEIF(data, mediaType)
+		info, err := inspectHEIF(data, mediaType)
+		return info, embedded{}, err
 	}
 	if !known {
-		return Info{}, fmt.Errorf("media: %w: not a JPEG, PNG, WebP or GIF", ErrUnsupported)
+		return Info{}, embedded{}, fmt.Errorf("media: %w: not a JPEG, PNG, WebP or GIF", ErrUnsupported)
+	}
+	if f.check != nil {
+		if err := f.check(data); err != nil {
+			return Info{}, embedded{}, fmt.Errorf("media: inspect %s: %w", f.mediaType, err)
+		}
 	}
 	config, err := shielded(func() (image.Config, error) { return f.config(bytes.NewReader(data)) })
 	if err != nil {
-		return Info{}, verdict(f, err)
+		return Info{}, embedded{}, verdict(f, err)
 	}
 	size := image.Pt(config.Width, config.Height)
 	if min(size.X, size.Y) < 1 || max(size.X, size.Y) > maxSide {
-		return Info{}, fmt.Errorf("media: %w: %s of %d x %d pixels", ErrMalformed, f.mediaType, size.X, size.Y)
+		return Info{}, embedded{}, fmt.Errorf("media: %w: %s of %d x %d pixels", ErrMalformed, f.mediaType, size.X, size.Y)
 	}
 	found, err := f.walk(data, size)
 	if err != nil {
-		return Info{}, fmt.Errorf("media: inspect %s: %w", f.mediaType, err)
+		return Info{}, embedded{}, fmt.Errorf("media: inspect %s: %w", f.mediaType, err)
 	}
 	return Info{
 		MediaType: f.mediaType, Width: size.X, Height: size.Y,
-		Orientation: max(found.orientation, upright), decoder: found.decoder,
-	}, nil
+		Orientation: max(found.orientation, upright), decoder: found.decoder + found.profile.bytes(),
+	}, found.profile, nil
 }
 
 // Pixels is how many pixels the picture has, which is what a limit on pictures counts.
@@ -124,8 +139,10 @@ func (i Info) Pixels() int64 { return int64(i.Width) * int64(i.Height) }
 
 // Squares decodes data once, cuts out the centre square, and makes one picture of each edge, in pixels: each from the one
 // before it, so edges should come largest first. A picture smaller than an edge is scaled up to it. The orientation is
-// applied, transparency is laid on white, and of a moving GIF only the first frame is used. The results are JPEGs of
-// quality 85 without metadata, the same bytes for the same arguments.
+// applied, colours are made those of sRGB, transparency is laid on white, and of a moving GIF only the first frame is used.
+//
+// For each edge there is a JPEG, followed by a WebP if that is smaller; without metadata, the same bytes for the same
+// arguments on any machine.
 //
 // info must be what [Inspect] says of data, and the caller has checked it against its limits: memory is used as
 // [Info.DecodeBytes] says. It returns [ErrUnsupported] or [ErrMalformed], wrapped, also where the decoder finds another
@@ -133,11 +150,14 @@ func (i Info) Pixels() int64 { return int64(i.Width) * int64(i.Height) }
 // between rows; and another error for an edge below 1. With an error there are no pictures.
 func Squares(ctx context.Context, data []byte, info Info, edges []int) ([]Picture, error) {
 	// Looked at again, because to decode other bytes than those which were measured is to allocate without a limit.
-	if again, err := Inspect(data); err != nil {
+	again, profile, err := inspect(data)
+	if err != nil {
 		return nil, err
-	} else if again != info {
+	}
+	if again != info {
 		return nil, fmt.Errorf("media: %w: not the picture that was inspected", ErrMalformed)
 	}
+	conversion := newToSRGB(profile.read())
 	source, err := decode(ctx, data)
 	if err != nil {
 		return nil, err
@@ -146,21 +166,22 @@ func Squares(ctx context.Context, data []byte, info Info, edges []int) ([]Pictur
 		return nil, fmt.Errorf("media: %w: decoded bounds %v are not those of the header", ErrMalformed, source.Bounds())
 	}
 
-	crop := centre(info.Width, info.Height)
-	pictures := make([]Picture, 0, len(edges))
+	crop, colours := centre(info.Width, info.Height), coloursOf(info.MediaType)
+	pictures := make([]Picture, 0, len(edges)*len(encodings))
 	for n, edge := range edges {
-		small, err := scale(ctx, source, crop, edge)
+		small, err := scale(ctx, source, crop, colours, edge)
 		if err != nil {
 			return nil, err
 		}
 		if n == 0 { // the others are made from this one
 			small = orient(small, info.Orientation)
+			conversion.apply(small)
 		}
 		encoded, err := encode(small)
 		if err != nil {
 			return nil, err
 		}
-		pictures = append(pictures, Picture{Edge: edge, MediaType: "image/jpeg", Data: encoded})
+		pictures = append(pictures, encoded...)
 		source, crop = small, small.Bounds() // lets go of the large picture
 	}
 	return pictures, nil
@@ -218,18 +239,6 @@ func centre(width, height int) image.Rectangle {
 	side := min(width, height)
 	corner := image.Pt((width-side)/2, (height-side)/2)
 	return image.Rectangle{Min: corner, Max: corner.Add(image.Pt(side, side))}
-}
-
-// jpegQuality is where the loss begins to show in faces at the sizes in use; a 512 pixel picture has about 40 KB.
-const jpegQuality = 85
-
-func encode(square *image.RGBA) ([]byte, error) {
-	var out bytes.Buffer
-	out.Grow(len(square.Pix) / 8) // half a byte a pixel: enough for most, so that the buffer rarely grows
-	if err := jpeg.Encode(&out, square, &jpeg.Options{Quality: jpegQuality}); err != nil {
-		return nil, fmt.Errorf("media: encode square of %d: %w", square.Rect.Dx(), err)
-	}
-	return out.Bytes(), nil
 }
 
 type readFunc func([]byte) (int, error)

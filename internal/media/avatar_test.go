@@ -12,6 +12,10 @@ import (
 	"io"
 	"os"
 	"testing"
+
+	"github.com/deepteams/webp"
+
+	"sluice/internal/media/mediatest"
 )
 
 // squares is what a caller does.
@@ -33,13 +37,21 @@ func inspected(t testing.TB, data []byte) Info {
 	return info
 }
 
-// corners decodes a result and returns the colours well within its quarters: top left, top right, bottom left and right.
-func corners(t testing.TB, p Picture) [4]color.RGBA {
+// decoded is a result as a browser has it.
+func decoded(t testing.TB, p Picture) image.Image {
 	t.Helper()
-	m, err := jpeg.Decode(bytes.NewReader(p.Data))
+	read := map[string]func(io.Reader) (image.Image, error){"image/jpeg": jpeg.Decode, "image/webp": webp.Decode}[p.MediaType]
+	m, err := read(bytes.NewReader(p.Data))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return m
+}
+
+// corners decodes a result and returns the colours well within its quarters: top left, top right, bottom left and right.
+func corners(t testing.TB, p Picture) [4]color.RGBA {
+	t.Helper()
+	m := decoded(t, p)
 	if m.Bounds() != image.Rect(0, 0, p.Edge, p.Edge) {
 		t.Fatalf("edge %d: bounds %v", p.Edge, m.Bounds())
 	}
@@ -90,14 +102,14 @@ func oriented(t testing.TB, value int) map[string][]byte {
 	photo := jpegOf(t, picture(120, 80))
 	big, little := exif(binary.BigEndian, uint16(value)), exif(binary.LittleEndian, uint16(value))
 	lossy := file(t, "lossy.webp")[webpHeaderLen:]
-	xmp := segment(markerAPP1, "http://xmp")
+	xmp := mediatest.Segment(markerAPP1, "http://xmp")
 	return map[string][]byte{
-		"jpeg":           jpegWith(photo, segment(markerAPP1, "Exif\x00\x00"+string(big))),
-		"jpeg, second":   jpegWith(photo, xmp, []byte{0xff}, segment(markerAPP1, "Exif\x00\x00"+string(little))),
-		"png":            pngWith(pngOf(t, picture(80, 120)), chunk("eXIf", little), false),
-		"png at end":     pngWith(pngOf(t, picture(80, 120)), chunk("eXIf", big), true),
-		"webp":           riff(extended(8), lossy, riffChunk("EXIF", big)),
-		"webp, prefixed": riff(extended(8), lossy, riffChunk("EXIF", append([]byte("Exif\x00\x00"), little...))),
+		"jpeg":           mediatest.JPEGWith(photo, mediatest.Segment(markerAPP1, "Exif\x00\x00"+string(big))),
+		"jpeg, second":   mediatest.JPEGWith(photo, xmp, []byte{0xff}, mediatest.Segment(markerAPP1, "Exif\x00\x00"+string(little))),
+		"png":            pngWith(pngOf(t, picture(80, 120)), mediatest.Chunk("eXIf", little), false),
+		"png at end":     pngWith(pngOf(t, picture(80, 120)), mediatest.Chunk("eXIf", big), true),
+		"webp":           mediatest.RIFF(extended(8), lossy, mediatest.RIFFChunk("EXIF", big)),
+		"webp, prefixed": mediatest.RIFF(extended(8), lossy, mediatest.RIFFChunk("EXIF", append([]byte("Exif\x00\x00"), little...))),
 	}
 }
 
@@ -145,26 +157,26 @@ func TestEveryKindOfPictureComesOutRight(t *testing.T) {
 
 func TestColoursOfFourAndThreeChannels(t *testing.T) {
 	adobe := func(transform string) [][]byte {
-		return [][]byte{segment(markerAPP14, "Adobe\x00\x64\x00\x00\x00\x00"+transform)}
+		return [][]byte{mediatest.Segment(markerAPP14, "Adobe\x00\x64\x00\x00\x00\x00"+transform)}
 	}
 	// Stored inverted: no cyan, half magenta, full yellow, no black.
-	inks := []flatComponent{{1, 0x11, 255}, {2, 0x11, 128}, {3, 0x11, 0}, {4, 0x11, 255}}
-	withBlack := append(ycbcr(0x11), flatComponent{4, 0x11, 255})
-	unnamed := []flatComponent{{1, 0x11, 200}, {2, 0x11, 30}, {3, 0x11, 30}}
-	channels := []flatComponent{{'R', 0x11, 200}, {'G', 0x11, 30}, {'B', 0x11, 30}}
+	inks := []mediatest.FlatComponent{{ID: 1, Sampling: 0x11, Level: 255}, {ID: 2, Sampling: 0x11, Level: 128}, {ID: 3, Sampling: 0x11, Level: 0}, {ID: 4, Sampling: 0x11, Level: 255}}
+	withBlack := append(mediatest.YCbCr(0x11), mediatest.FlatComponent{ID: 4, Sampling: 0x11, Level: 255})
+	unnamed := []mediatest.FlatComponent{{ID: 1, Sampling: 0x11, Level: 200}, {ID: 2, Sampling: 0x11, Level: 30}, {ID: 3, Sampling: 0x11, Level: 30}}
+	channels := []mediatest.FlatComponent{{ID: 'R', Sampling: 0x11, Level: 200}, {ID: 'G', Sampling: 0x11, Level: 30}, {ID: 'B', Sampling: 0x11, Level: 30}}
 	for name, c := range map[string]struct {
-		data flatJPEG
+		data mediatest.FlatJPEG
 		want color.RGBA
 	}{
-		"CMYK":  {flatJPEG{sof: markerSOF0, components: inks, segments: adobe("\x00")}, color.RGBA{255, 128, 0, 255}},
-		"YCCK":  {flatJPEG{sof: markerSOF0, components: withBlack, segments: adobe("\x02")}, color.RGBA{68, 193, 187, 255}},
-		"RGB":   {flatJPEG{sof: markerSOF2, components: channels}, red},
-		"Adobe": {flatJPEG{sof: markerSOF1, components: unnamed, segments: adobe("\x00")}, red},
-		"YCbCr": {flatJPEG{sof: markerSOF0, components: ycbcr(0x42)}, color.RGBA{187, 62, 68, 255}},
+		"CMYK":  {mediatest.FlatJPEG{SOF: markerSOF0, Components: inks, Segments: adobe("\x00")}, color.RGBA{255, 128, 0, 255}},
+		"YCCK":  {mediatest.FlatJPEG{SOF: markerSOF0, Components: withBlack, Segments: adobe("\x02")}, color.RGBA{68, 193, 187, 255}},
+		"RGB":   {mediatest.FlatJPEG{SOF: markerSOF2, Components: channels}, red},
+		"Adobe": {mediatest.FlatJPEG{SOF: markerSOF1, Components: unnamed, Segments: adobe("\x00")}, red},
+		"YCbCr": {mediatest.FlatJPEG{SOF: markerSOF0, Components: mediatest.YCbCr(0x42)}, color.RGBA{187, 62, 68, 255}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c.data.width, c.data.height = 50, 40
-			wantCorners(t, squares(t, c.data.bytes(), 32)[0], c.want, c.want, c.want, c.want)
+			c.data.Width, c.data.Height = 50, 40
+			wantCorners(t, squares(t, c.data.Bytes(), 32)[0], c.want, c.want, c.want, c.want)
 		})
 	}
 }
@@ -184,12 +196,12 @@ func TestSmallAndThinPicturesAreScaledUp(t *testing.T) {
 func TestResultHasNoMetadata(t *testing.T) {
 	for name, data := range oriented(t, 6) {
 		for _, p := range squares(t, data, 64, 32) {
-			for _, secret := range []string{"Exif", "Photoshop", "48.137", "AAAA", "http", "JFIF", "Adobe"} {
+			for _, secret := range []string{"Exif", "EXIF", "Photoshop", "48.137", "AAAA", "http", "JFIF", "Adobe", "VP8X", "ICC"} {
 				if bytes.Contains(p.Data, []byte(secret)) {
 					t.Errorf("%s: %q is in the result", name, secret)
 				}
 			}
-			if p.MediaType != "image/jpeg" || Sniff(p.Data) != "image/jpeg" {
+			if Sniff(p.Data) != p.MediaType {
 				t.Errorf("%s: got %s, looks like %s", name, p.MediaType, Sniff(p.Data))
 			}
 		}
@@ -233,7 +245,7 @@ func TestContextEndsTheWork(t *testing.T) {
 	if _, err := Squares(ctx, data, info, []int{64}); !errors.Is(err, context.Canceled) || errors.Is(err, ErrMalformed) {
 		t.Errorf("before decoding: got %v, want %v", err, context.Canceled)
 	}
-	if _, err := scale(ctx, picture(9, 9), image.Rect(0, 0, 9, 9), 3); !errors.Is(err, context.Canceled) {
+	if _, err := scale(ctx, picture(9, 9), image.Rect(0, 0, 9, 9), jfif, 3); !errors.Is(err, context.Canceled) {
 		t.Errorf("while scaling: got %v, want %v", err, context.Canceled)
 	}
 	if _, err := io.ReadAll(untilDone(ctx, bytes.NewReader(data))); !errors.Is(err, context.Canceled) {

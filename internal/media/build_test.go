@@ -3,16 +3,16 @@ package media
 import (
 	"bytes"
 	"encoding/binary"
-	"hash/crc32"
 	"image"
 	"image/color"
 	"image/gif"
 	"image/jpeg"
 	"image/png"
-	"math/bits"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"sluice/internal/media/mediatest"
 )
 
 // The colours of the corners of every test picture, the files in testdata included.
@@ -104,23 +104,6 @@ func exif(order binary.AppendByteOrder, orientation uint16) []byte {
 	return append(b, "Photoshop 48.137 N 11.575 E"...)
 }
 
-// segment is a JPEG segment.
-func segment(marker byte, body string) []byte {
-	b := binary.BigEndian.AppendUint16([]byte{0xff, marker}, uint16(len(body)+2))
-	return append(b, body...)
-}
-
-// jpegWith puts segments behind the first marker of a JPEG.
-func jpegWith(data []byte, segments ...[]byte) []byte {
-	return bytes.Join([][]byte{data[:2], bytes.Join(segments, nil), data[2:]}, nil)
-}
-
-func chunk(name string, body []byte) []byte {
-	b := binary.BigEndian.AppendUint32(nil, uint32(len(body)))
-	b = append(append(b, name...), body...)
-	return binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b[4:]))
-}
-
 // pngWith puts a chunk behind the header of a PNG, or before its end.
 func pngWith(data, chunk []byte, atEnd bool) []byte {
 	at := 8 + 12 + 13
@@ -130,106 +113,12 @@ func pngWith(data, chunk []byte, atEnd bool) []byte {
 	return bytes.Join([][]byte{data[:at], chunk, data[at:]}, nil)
 }
 
-func pngHeaderOf(width, height uint32, depth, colour, interlace byte) []byte {
-	b := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, width), height)
-	return append([]byte("\x89PNG\r\n\x1a\n"), chunk("IHDR", append(b, depth, colour, 0, 0, interlace))...)
-}
-
-// riff is a WebP made of chunks.
-func riff(chunks ...[]byte) []byte {
-	body := append([]byte("WEBP"), bytes.Join(chunks, nil)...)
-	return append(binary.LittleEndian.AppendUint32([]byte("RIFF"), uint32(len(body))), body...)
-}
-
-func riffChunk(name string, body []byte) []byte {
-	b := append(binary.LittleEndian.AppendUint32([]byte(name), uint32(len(body))), body...)
-	return append(b, make([]byte, len(body)&1)...)
-}
-
 // extended is the VP8X chunk of a WebP of 600 x 400, the size of those in testdata.
 func extended(flags byte) []byte {
-	return riffChunk("VP8X", []byte{flags, 0, 0, 0, 599 & 255, 599 >> 8, 0, 399 & 255, 399 >> 8, 0})
+	return mediatest.RIFFChunk("VP8X", []byte{flags, 0, 0, 0, 599 & 255, 599 >> 8, 0, 399 & 255, 399 >> 8, 0})
 }
 
-// flatJPEG is a JPEG of one colour, in any mode that there is: its blocks have nothing but their mean.
-type flatJPEG struct {
-	sof           byte
-	width, height int
-	components    []flatComponent
-	segments      [][]byte // in front
-	scans         int      // how often to say it, 0 is once
-}
-
-type flatComponent struct{ id, sampling, level byte }
-
-func ycbcr(sampling byte) []flatComponent {
-	return []flatComponent{{1, sampling, 100}, {2, 0x11, 110}, {3, 0x11, 190}}
-}
-
-func (f flatJPEG) bytes() []byte {
-	frame := []byte{8, byte(f.height >> 8), byte(f.height), byte(f.width >> 8), byte(f.width), byte(len(f.components))}
-	scan := []byte{byte(len(f.components))}
-	for _, c := range f.components {
-		frame = append(frame, c.id, c.sampling, 0)
-		scan = append(scan, c.id, 0)
-	}
-	last := byte(63)
-	if f.sof == markerSOF2 {
-		last = 0
-	}
-	scan = append(scan, 0, last, 0)
-	means := "\x00\x00\x00\x00\x0c" + string(make([]byte, 12)) + "\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b"
-	rest := "\x10\x01" + string(make([]byte, 15)) + "\x00"
-	out := [][]byte{{0xff, 0xd8}, bytes.Join(f.segments, nil),
-		segment(0xdb, "\x00"+string(bytes.Repeat([]byte{1}, 64))),
-		segment(f.sof, string(frame)), segment(0xc4, means), segment(0xc4, rest)}
-	for range max(f.scans, 1) {
-		out = append(out, segment(markerSOS, string(scan)), f.coded(last != 0))
-	}
-	return bytes.Join(append(out, []byte{0xff, markerEOI}), nil)
-}
-
-// coded is the scan: for each block the length of the difference to the one before in 4 bits, the difference, and one bit
-// for "nothing else".
-func (f flatJPEG) coded(whole bool) []byte {
-	var out []byte
-	var acc, n uint
-	put := func(value, width uint) {
-		for acc, n = acc<<width|value, n+width; n >= 8; n -= 8 {
-			out = append(out, byte(acc>>(n-8)))
-			if out[len(out)-1] == 0xff {
-				out = append(out, 0)
-			}
-		}
-	}
-	h, v := int(f.components[0].sampling>>4), int(f.components[0].sampling&15)
-	if len(f.components) == 1 {
-		h, v = 1, 1
-	}
-	groups := ((f.width + 8*h - 1) / (8 * h)) * ((f.height + 8*v - 1) / (8 * v))
-	for group := range groups {
-		for _, c := range f.components {
-			blocks := int(c.sampling>>4) * int(c.sampling&15)
-			if len(f.components) == 1 {
-				blocks = 1
-			}
-			for block := range blocks {
-				if diff := 8 * (int(c.level) - 128); group+block == 0 && diff != 0 {
-					width := bits.Len(uint(max(diff, -diff)))
-					put(uint(width), 4)
-					if diff < 0 {
-						diff-- // as T.81, F.1.2.1 has negative numbers
-					}
-					put(uint(diff)&(1<<width-1), uint(width))
-				} else {
-					put(0, 4)
-				}
-				if whole {
-					put(0, 1)
-				}
-			}
-		}
-	}
-	put(0x7f, 7)
-	return out
+// restarting says in a JPEG that there is a restart every 65,535 groups of blocks: more than there are.
+func restarting(data []byte) []byte {
+	return mediatest.JPEGWith(data, mediatest.Segment(0xdd, "\xff\xff"))
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"image"
+	"iter"
 	"slices"
 )
 
@@ -48,7 +49,7 @@ func inspectHEIF(data []byte, mediaType string) (Info, error) {
 // walk goes through the whole file, so that one that is cut short is noticed.
 func (f *heif) walk(h *headers) error {
 	seen := false
-	for b, err := range h.boxes(0, h.size) {
+	for b, err := range h.wholeBoxes(0, h.size) {
 		f.content = f.content || b.kind == "mdat"
 		switch {
 		case err != nil:
@@ -72,7 +73,7 @@ func (f *heif) walk(h *headers) error {
 const fullBox = 4 // version and flags, before the fields of many boxes
 
 func (f *heif) readMeta(h *headers, meta box) error {
-	for b, err := range h.boxes(meta.body+fullBox, meta.end) {
+	for b, err := range h.wholeBoxes(meta.body+fullBox, meta.end) {
 		if err != nil {
 			return err
 		}
@@ -109,7 +110,7 @@ func (f *heif) readPrimary(h *headers, b box) error {
 
 // readProperties reads the list of properties (ipco), and who has which (ipma).
 func (f *heif) readProperties(h *headers, iprp box) error {
-	for b, err := range h.boxes(iprp.body, iprp.end) {
+	for b, err := range h.wholeBoxes(iprp.body, iprp.end) {
 		if err != nil {
 			return err
 		}
@@ -127,7 +128,7 @@ func (f *heif) readProperties(h *headers, iprp box) error {
 }
 
 func (f *heif) readList(h *headers, list box) error {
-	for b, err := range h.boxes(list.body, list.end) {
+	for b, err := range h.wholeBoxes(list.body, list.end) {
 		if err != nil {
 			return err
 		}
@@ -287,4 +288,20 @@ func (f *heif) bytes(size image.Point, file int64) int64 {
 		each += alphaPixel
 	}
 	return childFixed + childCode + int64(size.X)*int64(size.Y)*each + fileCopies*file
+}
+
+// wholeBoxes is [headers.boxes] without its patience: in a picture, which is here as a whole, nothing is cut short.
+func (h *headers) wholeBoxes(from, to int64) iter.Seq2[box, error] {
+	return func(yield func(box, error) bool) {
+		for at := from; to-at >= boxHeader; {
+			b, err := h.box(at, to)
+			if err == nil && b.cut {
+				err = errCutShort
+			}
+			if !yield(b, err) || err != nil {
+				return
+			}
+			at = b.end
+		}
+	}
 }

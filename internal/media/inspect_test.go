@@ -9,18 +9,20 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"sluice/internal/media/mediatest"
 )
 
 // samples are pictures of every kind, small ones, that are right.
 func samples(t testing.TB) map[string][]byte {
 	r := image.Rect(0, 0, 60, 40)
 	lossy := file(t, "lossy.webp")[webpHeaderLen:]
-	alpha := riffChunk("ALPH", make([]byte, 1+600*400))
+	alpha := mediatest.RIFFChunk("ALPH", make([]byte, 1+600*400))
 	return map[string][]byte{
 		"baseline.jpg":    jpegOf(t, picture(60, 40)),
 		"grey.jpg":        jpegOf(t, image.NewGray(r)),
 		"progressive.jpg": file(t, "progressive.jpg"),
-		"restarts.jpg":    flatJPEG{sof: markerSOF1, width: 60, height: 40, components: ycbcr(0x21), scans: 3}.bytes(),
+		"restarts.jpg":    mediatest.FlatJPEG{SOF: markerSOF1, Width: 60, Height: 40, Components: mediatest.YCbCr(0x21), Scans: 3}.Bytes(),
 		"cmyk.jpg":        file(t, "cmyk.jpg"),
 		"plain.png":       pngOf(t, picture(60, 40)),
 		"palette.png":     pngOf(t, paletted(r, red, green, blue, yellow)),
@@ -30,7 +32,7 @@ func samples(t testing.TB) map[string][]byte {
 		"lossy.webp":      file(t, "lossy.webp"),
 		"lossless.webp":   file(t, "lossless.webp"),
 		"alpha.webp":      file(t, "alpha.webp"),
-		"plainalpha.webp": riff(extended(1<<4), alpha, lossy),
+		"plainalpha.webp": mediatest.RIFF(extended(1<<4), alpha, lossy),
 	}
 }
 
@@ -74,10 +76,10 @@ func TestPicturesWithAHoleAreRefused(t *testing.T) {
 	lossless := file(t, "lossless.webp")
 	for name, data := range map[string][]byte{
 		"jpeg":          append(bytes.Clone(jpegOf(t, long)[:3000]), 0xff, markerEOI),
-		"png":           bytes.Join([][]byte{deflated[:idat-4], chunk("IDAT", body[:len(body)/2]), chunk("IEND", nil)}, nil),
+		"png":           bytes.Join([][]byte{deflated[:idat-4], mediatest.Chunk("IDAT", body[:len(body)/2]), mediatest.Chunk("IEND", nil)}, nil),
 		"png, checksum": bytes.Replace(deflated, []byte("IDAT"), []byte("IDAT\x78\x9c\x00")[:4], 1)[:len(deflated)-13],
 		"gif":           append(bytes.Clone(gif[:lzw+1+1+int(gif[lzw+1])]), 0, ';'),
-		"webp":          riff(riffChunk("VP8L", lossless[20:60])),
+		"webp":          mediatest.RIFF(mediatest.RIFFChunk("VP8L", lossless[20:60])),
 	} {
 		t.Run(name, func(t *testing.T) {
 			info, err := Inspect(data)
@@ -110,7 +112,7 @@ func TestNoGarbageBehindAValidHeaderIsAccepted(t *testing.T) {
 }
 
 func TestOtherFilesAreUnsupported(t *testing.T) {
-	four := append(ycbcr(0x11), flatComponent{4, 0x11, 9})
+	four := append(mediatest.YCbCr(0x11), mediatest.FlatComponent{ID: 4, Sampling: 0x11, Level: 9})
 	twelveBit := bytes.Replace(jpegOf(t, picture(9, 9)), []byte{0xff, 0xc0, 0, 17, 8}, []byte{0xff, 0xc0, 0, 17, 12}, 1)
 	for name, data := range map[string][]byte{
 		"nothing":         nil,
@@ -120,9 +122,9 @@ func TestOtherFilesAreUnsupported(t *testing.T) {
 		"PDF":             []byte("%PDF-1.7\n"),
 		"sound":           append([]byte("RIFF\x24\x00\x00\x00WAVEfmt "), make([]byte, 28)...),
 		"moving WebP":     file(t, "animated.webp"),
-		"JPEG, lossless":  flatJPEG{sof: 0xc3, width: 9, height: 9, components: ycbcr(0x11)}.bytes(),
+		"JPEG, lossless":  mediatest.FlatJPEG{SOF: 0xc3, Width: 9, Height: 9, Components: mediatest.YCbCr(0x11)}.Bytes(),
 		"JPEG, 12 bits":   twelveBit,
-		"JPEG, what inks": flatJPEG{sof: markerSOF0, width: 9, height: 9, components: four}.bytes(),
+		"JPEG, what inks": mediatest.FlatJPEG{SOF: markerSOF0, Width: 9, Height: 9, Components: four}.Bytes(),
 	} {
 		if info, err := Inspect(data); !errors.Is(err, ErrUnsupported) || info != (Info{}) {
 			t.Errorf("%s: got %+v, %v, want %v", name, info, err, ErrUnsupported)
@@ -134,26 +136,26 @@ func TestBrokenHeadersAreMalformed(t *testing.T) {
 	still := gifOf(t, 60, 40, paletted(image.Rect(0, 0, 60, 40), red, green, blue, yellow))
 	emptyScreen := bytes.Clone(still)
 	copy(emptyScreen[6:], "\x00\x00\x00\x00")
-	one := flatJPEG{sof: markerSOF0, width: 64, height: 64, components: ycbcr(0x11)}
-	second := segment(markerSOF0, "\x08\xff\xff\xff\xff\x03\x01\x11\x00\x02\x11\x00\x03\x11\x00")
-	again := segment(markerSOF0, "\x08\x00\x40\x00\x40\x03\x01\x11\x00\x02\x11\x00\x03\x11\x00")
+	one := mediatest.FlatJPEG{SOF: markerSOF0, Width: 64, Height: 64, Components: mediatest.YCbCr(0x11)}
+	second := mediatest.Segment(markerSOF0, "\x08\xff\xff\xff\xff\x03\x01\x11\x00\x02\x11\x00\x03\x11\x00")
+	again := mediatest.Segment(markerSOF0, "\x08\x00\x40\x00\x40\x03\x01\x11\x00\x02\x11\x00\x03\x11\x00")
 	many := one
-	many.scans, many.sof = maxScans+1, markerSOF2
+	many.Scans, many.SOF = maxScans+1, markerSOF2
 	lossy := file(t, "lossy.webp")
 	for name, data := range map[string][]byte{
-		"JPEG, two frames":       jpegWith(one.bytes(), second),
-		"JPEG, frame after scan": append(one.bytes()[:len(one.bytes())-2], append(second, 0xff, markerEOI)...),
-		"JPEG, frame again":      append(one.bytes()[:len(one.bytes())-2], append(again, 0xff, markerEOI)...),
+		"JPEG, two frames":       mediatest.JPEGWith(one.Bytes(), second),
+		"JPEG, frame after scan": append(one.Bytes()[:len(one.Bytes())-2], append(second, 0xff, markerEOI)...),
+		"JPEG, frame again":      append(one.Bytes()[:len(one.Bytes())-2], append(again, 0xff, markerEOI)...),
 		"JPEG, no frame":         {0xff, 0xd8, 0xff, 0xd9},
-		"JPEG, too many scans":   many.bytes(),
-		"PNG, no pixels":         pngHeaderOf(0, 7, 8, 2, 0),
-		"PNG, beyond belief":     pngHeaderOf(1<<30, 1, 1, 0, 0),
-		"PNG, length beyond end": append(pngHeaderOf(9, 9, 8, 2, 0), "\xff\xff\xff\xffIDAT"...),
+		"JPEG, too many scans":   many.Bytes(),
+		"PNG, no pixels":         mediatest.PNGHeader(0, 7, 8, 2, 0),
+		"PNG, beyond belief":     mediatest.PNGHeader(1<<30, 1, 1, 0, 0),
+		"PNG, length beyond end": append(mediatest.PNGHeader(9, 9, 8, 2, 0), "\xff\xff\xff\xffIDAT"...),
 		"GIF, no pixels":         emptyScreen,
 		"GIF, no frame":          append(bytes.Clone(still[:bytes.IndexByte(still, ',')]), ';'),
 		"GIF, unknown block":     append(bytes.Clone(still[:len(still)-1]), 'x'),
 		"WebP, says 4 GB":        append([]byte("RIFF\xff\xff\xff\xff"), lossy[8:]...),
-		"WebP, no picture":       riff(extended(0)),
+		"WebP, no picture":       mediatest.RIFF(extended(0)),
 	} {
 		if _, err := Inspect(data); !errors.Is(err, ErrMalformed) {
 			t.Errorf("%s: got %v, want %v", name, err, ErrMalformed)
@@ -166,7 +168,7 @@ func TestContainerAndPictureOfTwoSizes(t *testing.T) {
 	lossless := file(t, "lossless.webp")
 	small := extended(0)
 	copy(small[12:], "\x09\x00\x00\x09\x00\x00")
-	data := riff(small, lossless[webpHeaderLen:])
+	data := mediatest.RIFF(small, lossless[webpHeaderLen:])
 	info, err := Inspect(data)
 	if err != nil || info.Width != 10 {
 		t.Fatalf("got %+v, %v, want what the container says", info, err)
@@ -196,16 +198,16 @@ func TestDecodedBoundsMustBeThePromisedOnes(t *testing.T) {
 }
 
 func TestHugeClaimsAreReportedAndCostNothing(t *testing.T) {
-	tail := bytes.Join([][]byte{chunk("IDAT", []byte("x")), chunk("IEND", nil)}, nil)
+	tail := bytes.Join([][]byte{mediatest.Chunk("IDAT", []byte("x")), mediatest.Chunk("IEND", nil)}, nil)
 	dot := gifOf(t, 9, 9, paletted(image.Rect(0, 0, 9, 9), red, red, red, red))
-	jpg := flatJPEG{sof: markerSOF2, width: 8, height: 8, components: ycbcr(0x22)}.bytes()
+	jpg := mediatest.FlatJPEG{SOF: markerSOF2, Width: 8, Height: 8, Components: mediatest.YCbCr(0x22)}.Bytes()
 	sof := bytes.Index(jpg, []byte{0xff, markerSOF2})
 	binary.BigEndian.PutUint32(jpg[sof+5:], 0xffff_ffff)
 	for name, data := range map[string][]byte{
-		"png":  append(pngHeaderOf(100_000, 100_000, 16, 6, 1), tail...),
+		"png":  append(mediatest.PNGHeader(100_000, 100_000, 16, 6, 1), tail...),
 		"jpeg": jpg,
 		"gif":  bytes.Replace(dot, []byte("\x09\x00\x09\x00"), []byte("\xff\xff\xff\xff"), 1),
-		"webp": riff(riffChunk("VP8L", []byte("\x2f\xff\xff\xff\x0f"))),
+		"webp": mediatest.RIFF(mediatest.RIFFChunk("VP8L", []byte("\x2f\xff\xff\xff\x0f"))),
 	} {
 		var info Info
 		var err error
@@ -229,8 +231,8 @@ func TestWalksAgreeWithDecoders(t *testing.T) {
 	still := gifOf(t, 60, 40, paletted(image.Rect(0, 0, 60, 40), red, green, blue, yellow))
 	at := bytes.IndexByte(still, ',')
 	commented := bytes.Join([][]byte{still[:at], comment, still[at:]}, nil)
-	filled := jpegWith(photo, []byte{0xff, 0xff})
-	garbled := jpegWith(photo, segment(0xfe, "a comment"), []byte{1, 2, 3})
+	filled := mediatest.JPEGWith(photo, []byte{0xff, 0xff})
+	garbled := mediatest.JPEGWith(photo, mediatest.Segment(0xfe, "a comment"), []byte{1, 2, 3})
 	for i, data := range [][]byte{filled, garbled, commented} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) { squares(t, data, 16) })
 	}

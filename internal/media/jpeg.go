@@ -18,12 +18,16 @@ const (
 	markerSOS   = 0xda // start of a scan
 	markerAPP0  = 0xe0 // JFIF
 	markerAPP1  = 0xe1 // EXIF
+	markerAPP2  = 0xe2 // a colour profile
 	markerAPP14 = 0xee // Adobe
 )
 
-// maxScans bounds the time that a file can ask for: a scan of a few bytes makes the decoder go through every block of the
-// picture, 0.1 s for 50 megapixels. Encoders write about 10.
-const maxScans = 100
+// The time that a file can ask for is bounded by its scans: one of a few bytes makes the decoder go through every block of
+// the picture, 0.1 s for 50 megapixels, and looks at no context meanwhile. Encoders write about 10.
+const (
+	maxScans   = 100
+	maxScanned = 1_000_000_000 // pixels, in all scans together: 20 scans of 50 megapixels
+)
 
 // jpegFrame is what the memory of image/jpeg depends on.
 type jpegFrame struct {
@@ -35,6 +39,7 @@ type jpegFrame struct {
 	adobe       bool // the file has Adobe's segment
 	transform   byte // and this is its word on the colours
 	orientation int
+	profile     embedded
 }
 
 // jpegComponent is a colour channel with its sampling factors, 1 to 4 each.
@@ -63,7 +68,7 @@ func walkJPEG(data []byte, size image.Point) (facts, error) {
 	if err := frame.check(size); err != nil {
 		return facts{}, err
 	}
-	return facts{frame.orientation, frame.bytes()}, nil
+	return facts{frame.orientation, frame.bytes(), frame.profile}, nil
 }
 
 // nextSegment finds the next marker with a meaning and its body, which is empty at the end of the picture. Anything before
@@ -117,6 +122,8 @@ func (f *jpegFrame) take(marker byte, body []byte) error {
 		if f.orientation == 0 && bytes.HasPrefix(body, []byte("Exif\x00\x00")) {
 			f.orientation = orientation(body)
 		}
+	case markerAPP2:
+		f.profile.takeSegment(body)
 	case markerAPP14:
 		if len(body) >= 12 && string(body[:5]) == "Adobe" {
 			f.adobe, f.transform = true, body[11]
@@ -154,6 +161,8 @@ func (f *jpegFrame) check(size image.Point) error {
 		return fmt.Errorf("%w: no picture in it", ErrMalformed)
 	case f.size != size:
 		return fmt.Errorf("%w: two sizes", ErrMalformed)
+	case int64(f.scans)*int64(size.X)*int64(size.Y) > maxScanned && f.scans > 1:
+		return fmt.Errorf("%w: %d scans of so large a picture", ErrMalformed, f.scans)
 	case len(f.components) == 4 && !f.adobe:
 		return fmt.Errorf("%w: four components of unknown colours", ErrUnsupported)
 	}

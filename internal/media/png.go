@@ -13,6 +13,7 @@ type pngHeader struct {
 	interlaced  bool
 	transparent bool // has a tRNS chunk: one colour, or some of the palette, is transparent
 	orientation int
+	profile     embedded
 }
 
 // The bits of a PNG's colour type (PNG, third edition, 11.2.1).
@@ -22,35 +23,69 @@ const (
 	pngAlpha   = 4
 )
 
-// walkPNG goes from chunk to chunk: length, type, data, checksum. The decoder verifies the checksums.
-func walkPNG(data []byte, size image.Point) (facts, error) {
-	const frame = 4 + 4 + 4 // length, type and checksum
-	var header pngHeader
+// maxChunks bounds the chunks that are not the picture itself: the library allocates 4 KB to skip one. An animation has two
+// or three for each of its pictures, a photo from a camera ten.
+const maxChunks = 10_000
+
+// checkChunks counts them as far as the file goes.
+func checkChunks(data []byte) error {
+	chunks := 0
 	for rest := data[8:]; ; {
-		if len(rest) < frame {
-			return facts{}, errCutShort
+		name, _, after, err := nextPNGChunk(rest)
+		if err != nil || string(name) == "IEND" {
+			return nil // walkPNG says more of it
 		}
-		length, name := int64(binary.BigEndian.Uint32(rest)), string(rest[4:8])
-		if length+frame > int64(len(rest)) {
-			return facts{}, fmt.Errorf("%w: chunk %q of %d bytes", ErrMalformed, name, length)
+		if string(name) != "IDAT" {
+			chunks++
 		}
-		if name == "IEND" {
-			return facts{header.orientation, header.bytes(int64(size.X), int64(size.Y))}, nil
+		if chunks > maxChunks {
+			return fmt.Errorf("%w: more than %d chunks", ErrMalformed, maxChunks)
 		}
-		header.take(name, rest[8:8+length])
-		rest = rest[length+frame:]
+		rest = after
 	}
 }
 
+// walkPNG goes from chunk to chunk.
+func walkPNG(data []byte, size image.Point) (facts, error) {
+	var header pngHeader
+	for rest := data[8:]; ; {
+		name, body, after, err := nextPNGChunk(rest)
+		if err != nil {
+			return facts{}, err
+		}
+		if string(name) == "IEND" {
+			return facts{header.orientation, header.bytes(int64(size.X), int64(size.Y)), header.profile}, nil
+		}
+		header.take(name, body)
+		rest = after
+	}
+}
+
+// nextPNGChunk reads length, type, data, checksum. The decoder verifies the checksums.
+func nextPNGChunk(data []byte) (name, body, rest []byte, err error) {
+	const frame = 4 + 4 + 4 // length, type and checksum
+	if len(data) < frame {
+		return nil, nil, nil, errCutShort
+	}
+	length := int64(binary.BigEndian.Uint32(data))
+	name = data[4:8]
+	if length+frame > int64(len(data)) {
+		return nil, nil, nil, fmt.Errorf("%w: chunk %q of %d bytes", ErrMalformed, name, length)
+	}
+	return name, data[8 : 8+length], data[length+frame:], nil
+}
+
 // take notes what a chunk says. The decoder has read the first one already and found it right.
-func (h *pngHeader) take(name string, body []byte) {
-	switch name {
+func (h *pngHeader) take(name, body []byte) {
+	switch string(name) {
 	case "IHDR":
 		if len(body) == 13 && h.depth == 0 { // the decoder refuses a second one, but may have decoded by then
 			h.depth, h.colour, h.interlaced = body[8], body[9], body[12] != 0
 		}
 	case "tRNS":
 		h.transparent = true
+	case "iCCP":
+		h.profile.takePNG(body)
 	case "eXIf":
 		if h.orientation == 0 {
 			h.orientation = orientation(body)

@@ -5,6 +5,8 @@ import (
 	"image"
 	"strings"
 	"testing"
+
+	"sluice/internal/media/mediatest"
 )
 
 // ftyp is the first box of an ISO base media file, and the beginning of the next.
@@ -38,7 +40,7 @@ func TestSniff(t *testing.T) {
 		"text":      {"Sluices let\tthe stream\r\nthrough: größer", "text/plain"},
 		"jpeg":      {string(jpegOf(t, image.NewGray(r))), "image/jpeg"},
 		"png":       {string(pngOf(t, image.NewGray(r))), "image/png"},
-		"apng":      {string(pngWith(pngOf(t, image.NewGray(r)), chunk("acTL", make([]byte, 8)), false)), "image/png"},
+		"apng":      {string(pngWith(pngOf(t, image.NewGray(r)), mediatest.Chunk("acTL", make([]byte, 8)), false)), "image/png"},
 		"gif":       {"GIF89a\x09\x00\x09\x00\x00\x00\x00;", "image/gif"},
 		"webp":      {string(file(t, "lossy.webp")), "image/webp"},
 		"heic":      {string(ftyp("heic", "mif1", "heic")), "image/heic"},

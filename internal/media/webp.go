@@ -28,6 +28,8 @@ func walkWebP(data []byte, size image.Point) (facts, error) {
 		switch {
 		case name == "ANMF", name == "VP8X" && len(body) > 0 && body[0]&webpAnimation != 0:
 			return facts{}, fmt.Errorf("%w: animated", ErrUnsupported)
+		case name == "ICCP":
+			found.profile.takeWhole(body)
 		case name == "ALPH":
 			alpha += alphaBytes(body, size) // the decoder refuses a second one when it has decoded the first
 		case name == "VP8 " && found.decoder == 0:

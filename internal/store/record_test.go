@@ -20,8 +20,11 @@ var everything = stored{
 	Record: upload.Record{
 		ID: "abc", Profile: "avatar", Owner: "me", Length: 12, Offset: 12, Metadata: "name eA==,b", State: upload.Ready,
 		Reason: upload.Reject("code", "<&> \u2028 \"quoted\""), MediaType: "image/png", Damaged: true, Digest: "sha-256=:AA==:",
-		Variants: []upload.Variant{{Name: "64", MediaType: "image/jpeg", Width: 64, Height: 64, Bytes: 99}},
-		Created:  time.Date(2026, 1, 2, 3, 4, 5, 6e6, time.UTC), Changed: time.Date(2026, 1, 2, 3, 4, 6, 0, time.UTC),
+		Variants: []upload.Variant{
+			{Name: "64", MediaType: "image/jpeg", Width: 64, Height: 64, Bytes: 99}, // all that there was before other formats
+			{Name: "64-webp", MediaType: "image/webp", Width: 64, Height: 64, Bytes: 50, Of: "64"},
+		},
+		Created: time.Date(2026, 1, 2, 3, 4, 5, 6e6, time.UTC), Changed: time.Date(2026, 1, 2, 3, 4, 6, 0, time.UTC),
 	},
 	synced: 12,
 }

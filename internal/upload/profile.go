@@ -75,6 +75,22 @@ var (
 // maxWholeBytes bounds a column that becomes an allocation: a whole upload is read into memory.
 const maxWholeBytes = 256 << 20
 
+// VariantFormats are the other formats that a square picture may be kept in, beside the one that everybody understands: what
+// follows "image/" in their media types.
+func VariantFormats() []string { return []string{"webp"} }
+
+// VariantNames are the names that variants of the profile's uploads may have.
+func (p Profile) VariantNames() []string {
+	var names []string
+	for _, edge := range p.Variants {
+		names = append(names, VariantName(edge, ""))
+		for _, format := range VariantFormats() {
+			names = append(names, VariantName(edge, format))
+		}
+	}
+	return names
+}
+
 // Check returns everything that is wrong with the row, none if it is usable.
 func (p Profile) Check() []error {
 	var faults []error

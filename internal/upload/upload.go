@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"io"
+	"strconv"
 	"time"
 )
 
@@ -88,7 +89,7 @@ type Record struct {
 	State     State
 	Reason    *Rejection // why, while Rejected; else nil
 	MediaType string     // by content, "" until enough bytes are stored to tell
-	Variants  []Variant  // derived files, largest first; only while Ready
+	Variants  []Variant  // derived files, largest first, each before its other formats; only while Ready
 	Video     *Video     // what its headers say, if it is one and was looked at; only while Ready, never changed
 	Digest    string     // of the content, as RFC 9530 writes it, "" if there is none; only while Received or Ready
 
@@ -129,6 +130,18 @@ type Variant struct {
 	Width     int    `json:"width"`
 	Height    int    `json:"height"`
 	Bytes     int64  `json:"bytes"`
+	// Of is the name of the variant of which this is another format, for who understands it; "" for the one that everybody
+	// does. Uploads that were processed before there were other formats have none of them.
+	Of string `json:"of,omitempty"`
+}
+
+// VariantName is the name of the square of so many pixels, "512", or of its other format for who understands that,
+// "512-webp". Format is what stands behind the dash, "" for the square itself.
+func VariantName(edge int, format string) string {
+	if format == "" {
+		return strconv.Itoa(edge)
+	}
+	return strconv.Itoa(edge) + "-" + format
 }
 
 // Check decides whether a chunk counts, when all of it is stored. The zero Check lets every chunk count as it flows.
