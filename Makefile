@@ -66,6 +66,7 @@ bench: ## compare with stock tusd on this machine; prints tables (a quarter of a
 	scripts/bench
 
 soak: ## the tests that have a longer form, in that form
+	SOAK=1 go test -count=1 -timeout 20m ./internal/...
 	SOAK=1 go test -count=1 -timeout 60m -v ./test/...
 
 clean: ## remove what the targets above made, except ./data

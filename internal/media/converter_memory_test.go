@@ -120,6 +120,9 @@ func shapes(t *testing.T) map[string][]byte {
 // The memory gate counts a child by its estimate, and the child is held to it by the kernel: a picture that needs more would
 // be refused, so every kind has to come through.
 func TestChildKeepsToItsEstimate(t *testing.T) {
+	if raceEnabled {
+		t.Skip("it is about another process")
+	}
 	for name, data := range shapes(t) {
 		t.Run(name, func(t *testing.T) {
 			c := converter(t)
