@@ -125,6 +125,9 @@ func measured(t testing.TB) map[string][]byte {
 
 // The memory gate counts estimates: below what is needed the process dies, far above it uploads wait for nothing.
 func TestEstimateCoversWhatIsAllocated(t *testing.T) {
+	if raceEnabled {
+		t.Skip("it counts memory; nothing runs at once here")
+	}
 	for name, data := range measured(t) {
 		t.Run(name, func(t *testing.T) { wantEstimate(t, data, []int{256, 128, 32}) })
 	}
@@ -167,6 +170,9 @@ func blackAndWhite(edge int) *image.RGBA {
 }
 
 func TestEstimateOfEncoding(t *testing.T) {
+	if raceEnabled {
+		t.Skip("it counts memory; nothing runs at once here")
+	}
 	for _, edge := range []int{1, 16, 17, 64, 100, 256, 512} {
 		var err error
 		worst := blackAndWhite(edge)
@@ -180,6 +186,9 @@ func TestEstimateOfEncoding(t *testing.T) {
 
 // The library's way of reading rows takes the most.
 func TestEstimateOfScaling(t *testing.T) {
+	if raceEnabled {
+		t.Skip("it counts memory; nothing runs at once here")
+	}
 	for _, c := range [][2]int{{1, 1}, {16, 512}, {512, 512}, {600, 512}, {512, 16}, {1000, 256}, {2000, 64}, {1500, 256}, {3000, 4}} {
 		var err error
 		source := opaqueNoise(c[0], c[0])

@@ -13,6 +13,9 @@ import (
 
 // The estimate for lossless pictures rests on how much a file can make the decoder hold: the worst that we know of.
 func TestHostileWebPStaysWithinItsEstimate(t *testing.T) {
+	if raceEnabled {
+		t.Skip("it counts memory; nothing runs at once here")
+	}
 	for _, c := range []struct {
 		groups int
 		large  bool
