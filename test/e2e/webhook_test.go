@@ -370,7 +370,7 @@ func TestAnEndpointThatWasDownIsToldByReplay(t *testing.T) {
 	b.mu.Unlock()
 
 	args := append([]string{"replay", "--data", s.data, "--private-listen", s.private, "--id", filepath.Base(location), "--delivered"}, b.flags()...)
-	if code, stdout, stderr := command(t, args...); code != 0 || stdout != "3 to be delivered again\n" {
+	if code, stdout, stderr := command(t, args...); code != 0 || !strings.HasPrefix(stdout, "3 events to be delivered again") {
 		t.Fatalf("got %d %q %q", code, stdout, stderr)
 	}
 	await(t, "it is told again", func() bool { return slices.Equal(b.told(name), []string{"created", "received", "ready"}) })
@@ -378,7 +378,7 @@ func TestAnEndpointThatWasDownIsToldByReplay(t *testing.T) {
 		t.Errorf("got %d %q", code, stderr)
 	}
 	s.kill()
-	if code, stdout, _ := command(t, args...); code != 0 || !strings.HasPrefix(stdout, "3 to be") { // with no server about
+	if code, stdout, _ := command(t, args...); code != 0 || !strings.HasPrefix(stdout, "3 events to be") { // with no server about
 		t.Errorf("got %d %q", code, stdout)
 	}
 	b.check(t)
