@@ -148,6 +148,9 @@ func (u *upload) misfiled(l leftover) string {
 	if u.known().state == ready {
 		for _, v := range u.kind.profile.variants {
 			want = append(want, "."+v)
+			if _, made := u.variants[v+"-webp"]; made {
+				want = append(want, "."+v+"-webp")
+			}
 		}
 	}
 	slices.Sort(want)

@@ -71,7 +71,10 @@ func (u *upload) checkHeader(before known, h http.Header, s standing) error {
 type status struct {
 	State    string
 	Offset   int64
-	Variants []struct{ Name, URL string }
+	Variants []struct {
+		Name, URL    string
+		Alternatives []struct{ URL string }
+	}
 }
 
 // status asks how an upload stands, and disturbs nobody.

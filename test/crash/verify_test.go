@@ -6,13 +6,17 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"image"
 	"image/jpeg"
 	"io"
 	"io/fs"
 	"net/http"
+	"path"
 	"strconv"
 	"sync"
 	"time"
+
+	"golang.org/x/image/webp"
 )
 
 // each calls do for every upload, several at a time. Those that are joined from others come last.
@@ -224,11 +228,35 @@ func (c *client) verifyVariants(ctx context.Context, u *upload, told status) err
 		if err := u.checkVariant(v.Name, a.body); err != nil {
 			return c.wrong(u, "variant %s: %v", v.Name, err)
 		}
+		for _, other := range v.Alternatives {
+			if err := c.verifyAlternative(ctx, u, v.Name, other.URL); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (c *client) verifyAlternative(ctx context.Context, u *upload, name, url string) error {
+	a, err := c.ask(ctx, request{method: http.MethodGet, path: url})
+	if err != nil {
+		return err
+	}
+	if a.status != http.StatusOK {
+		return c.wrong(u, "variant %s: got %d %s", url, a.status, a.body)
+	}
+	if err := u.checkAgain(path.Base(url), name, a.body, webp.Decode); err != nil {
+		return c.wrong(u, "variant %s: %v", url, err)
 	}
 	return nil
 }
 
 func (u *upload) checkVariant(name string, data []byte) error {
+	return u.checkAgain(name, name, data, jpeg.Decode)
+}
+
+// checkAgain checks a file with a square whose edge is said, and that it is the same as the last time.
+func (u *upload) checkAgain(name, edge string, data []byte, decode func(io.Reader) (image.Image, error)) error {
 	digest := fmt.Sprintf("%x", sha256.Sum256(data))
 	if before, seen := u.variants[name]; seen {
 		if digest != before {
@@ -236,11 +264,11 @@ func (u *upload) checkVariant(name string, data []byte) error {
 		}
 		return nil
 	}
-	img, err := jpeg.Decode(bytes.NewReader(data))
+	img, err := decode(bytes.NewReader(data))
 	if err != nil {
 		return err
 	}
-	if size := img.Bounds().Size(); strconv.Itoa(size.X) != name || size.X != size.Y {
+	if size := img.Bounds().Size(); strconv.Itoa(size.X) != edge || size.X != size.Y {
 		return fmt.Errorf("it has the size %v", size)
 	}
 	if u.variants == nil {
