@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/netip"
 	"path/filepath"
 	"strings"
 	"time"
@@ -14,6 +12,7 @@ import (
 	"sluice/internal/config"
 	"sluice/internal/durable"
 	"sluice/internal/events"
+	"sluice/internal/handlers"
 	"sluice/internal/store"
 	"sluice/internal/upload"
 )
@@ -107,15 +106,13 @@ func place(cfg config.Config) func(upload.Record) string {
 	}
 }
 
-// showEvents tells whether everybody who listens may know all: if that can only be somebody on this machine.
-func showEvents(cfg config.Config) bool {
-	if cfg.PublicEvents != "local" {
-		return cfg.PublicEvents == "all"
+// showEvents tells who may know all without naming an upload.
+func showEvents(cfg config.Config) handlers.Audience {
+	switch {
+	case cfg.PublicEvents == "all":
+		return handlers.Everybody
+	case cfg.PublicEvents == "local" && cfg.PublicURL == nil:
+		return handlers.ThisMachine
 	}
-	host, _, err := net.SplitHostPort(cfg.Listen)
-	if err != nil || cfg.PublicURL != nil {
-		return false
-	}
-	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && addr.IsLoopback()
+	return handlers.Nobody
 }

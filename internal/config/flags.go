@@ -57,7 +57,7 @@ type flags struct {
 	Webhook        string   `group:"Events" placeholder:"URL" help:"Tell this address what happens to uploads. The file can name more."`
 	WebhookKey     []string `group:"Events" placeholder:"KEY" help:"Signs it: whsec_..., env:NAME or file:NAME. Two while they change."`
 	WebhookPrivate string   `group:"Events" placeholder:"true|false" default:"false" help:"Whether --webhook may be on this machine or in a private network."`
-	PublicEvents   string   `group:"Events" placeholder:"local|all|named" default:"local" help:"Whom /events tells all. local: all, if only this machine can listen."`
+	PublicEvents   string   `group:"Events" placeholder:"local|all|named" default:"local" help:"Whom /events tells all. local: who comes from this machine."`
 	ShowLevel      string   `group:"Events" placeholder:"true|false" default:"true" help:"Tell at /events how much memory is used and how many bytes came."`
 
 	LogFormat string `group:"Logging" placeholder:"text|json" default:"text" help:"Lines for people, or JSON for programs."`

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -56,9 +57,10 @@ func (h *Handlers) events(w http.ResponseWriter, r *http.Request) {
 		req.fail(err)
 		return
 	}
+	all := len(named) == 0 && (h.showEvents == Everybody || h.showEvents == ThisMachine && fromHere(r))
 	l := &listener{h: h, w: req.w, only: len(named) > 0, knows: func(e upload.Event) bool {
 		mine := e.Record.Owner == "" || e.Record.Owner == req.owner
-		return mine && (named[e.Record.Profile+"/"+string(e.Record.ID)] || len(named) == 0 && (h.showEvents || req.owner != "" && e.Record.Owner != ""))
+		return mine && (named[e.Record.Profile+"/"+string(e.Record.ID)] || all || len(named) == 0 && req.owner != "" && e.Record.Owner != "")
 	}}
 	if h.listeners.Add(1) > maxListeners {
 		h.listeners.Add(-1)
@@ -67,6 +69,42 @@ func (h *Handlers) events(w http.ResponseWriter, r *http.Request) {
 	}
 	defer h.listeners.Add(-1)
 	l.serve(r)
+}
+
+// Audience is who may know something.
+type Audience int
+
+const (
+	// Nobody but who knows it already.
+	Nobody Audience = iota
+	// ThisMachine: whoever comes from it, and not for somebody else.
+	ThisMachine
+	// Everybody.
+	Everybody
+)
+
+// fromHere tells that a request comes from this machine, as far as can be seen: neither through a proxy, nor from a browser that asks in
+// the name of some page elsewhere.
+func fromHere(r *http.Request) bool {
+	for _, header := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Via"} {
+		if r.Header.Get(header) != "" {
+			return false
+		}
+	}
+	if origin := r.Header.Get("Origin"); origin != "" && origin != "http://"+r.Host && origin != "https://"+r.Host {
+		return false
+	}
+	return r.ProtoAtLeast(1, 1) && isLoopback(r.RemoteAddr) && isLoopback(r.Host) // some proxies speak HTTP/1.0, and a name may be made to lead here
+}
+
+// isLoopback tells whether an address, with a port or without, is of this machine.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host = address
+	}
+	ip := net.ParseIP(strings.Trim(host, "[]"))
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // eventsForOperator is events for who may know everything.

@@ -42,6 +42,7 @@ func (s *testServer) listenTo(path string, h header) <-chan sse {
 	for i := 0; i < len(h); i += 2 {
 		req.Header.Add(h[i], h[i+1])
 	}
+	req.Host = req.Header.Get("Host")
 	resp, err := http.DefaultTransport.RoundTrip(req)
 	if err != nil {
 		s.t.Fatal(err)
@@ -100,15 +101,15 @@ func created(id upload.ID) upload.Event {
 
 func TestWhoListensIsToldWhatHeMayKnow(t *testing.T) {
 	for name, c := range map[string]struct {
-		all         bool
+		all         Audience
 		query       string
 		first, then string // in the data of the first notice, and the type of the second
 		not         string
 	}{
-		"all":                           {true, "", `"id":"aaa"`, "upload.created", "none"},
-		"anonymous":                     {false, "", `"type":"upload.created"`, "upload.created", "aaa"},
-		"one that is named":             {false, "?upload=/files/bbb", `"id":"bbb"`, "upload.ready", "aaa"},
-		"named, while all may be known": {true, "?upload=/files/bbb", `"id":"bbb"`, "upload.ready", "aaa"},
+		"all":                           {Everybody, "", `"id":"aaa"`, "upload.created", "none"},
+		"anonymous":                     {Nobody, "", `"type":"upload.created"`, "upload.created", "aaa"},
+		"one that is named":             {Nobody, "?upload=/files/bbb", `"id":"bbb"`, "upload.ready", "aaa"},
+		"named, while all may be known": {Everybody, "?upload=/files/bbb", `"id":"bbb"`, "upload.ready", "aaa"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			hub, alter := withHub(func(o *Options) { o.ShowEvents = c.all })
@@ -132,7 +133,7 @@ func TestWhoListensIsToldWhatHeMayKnow(t *testing.T) {
 }
 
 func TestAListenerGoesOnAfterTheLastThatItHeard(t *testing.T) {
-	hub, alter := withHub(func(o *Options) { o.ShowEvents = true })
+	hub, alter := withHub(func(o *Options) { o.ShowEvents = Everybody })
 	s := start(t, alter)
 	told := s.listenTo("/events", nil)
 	waitFor(t, func() bool { return hub.Listeners() == 1 })
@@ -196,4 +197,32 @@ func TestListeningThatCannotBeIsRefused(t *testing.T) {
 	s.do(http.MethodGet, "/events?"+strings.Repeat("upload=/files/a&", 101), nil, nil).want(t, statusIs(http.StatusBadRequest))
 	s.listeners.Store(maxListeners)
 	s.do(http.MethodGet, "/events", nil, nil).want(t, statusIs(http.StatusServiceUnavailable))
+}
+
+func TestWhoComesFromThisMachineMayKnowAll(t *testing.T) {
+	hub, alter := withHub(func(o *Options) { o.ShowEvents = ThisMachine })
+	s := start(t, alter)
+	listeners := map[string]struct {
+		h    header
+		all  bool
+		told <-chan sse
+	}{
+		"a program":                      {nil, true, nil},
+		"the page":                       {header{"Origin", s.url}, true, nil},
+		"a page elsewhere":               {header{"Origin", "https://elsewhere.example"}, false, nil},
+		"somebody behind a proxy":        {header{"X-Forwarded-For", "192.0.2.1"}, false, nil},
+		"another one":                    {header{"Forwarded", "for=192.0.2.1"}, false, nil},
+		"a name that was made lead here": {header{"Host", "elsewhere.example"}, false, nil},
+	}
+	for name, l := range listeners {
+		l.told = s.listenTo("/events", l.h)
+		listeners[name] = l
+	}
+	waitFor(t, func() bool { return hub.Listeners() == len(listeners) })
+	hub.Publish(created("secret"))
+	for name, l := range listeners {
+		if got := next(l.told); got.name != "upload.created" || strings.Contains(got.data, `"id":"secret"`) != l.all {
+			t.Errorf("%s: got %+v", name, got)
+		}
+	}
 }

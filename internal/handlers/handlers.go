@@ -73,7 +73,7 @@ type Options struct {
 	Sweep       Sweep
 	Replay      Replay
 	Listen      Listen
-	ShowEvents  bool          // to everybody, all about every upload; else only to who names it
+	ShowEvents  Audience      // who may know all about every upload; others name theirs
 	ShowLevel   bool          // each second, to who listens
 	Recording   func() error  // whether events can be recorded: nil, or why not
 	Data        string        // the data directory, absolute: what [Sweep] is asked for
@@ -98,7 +98,7 @@ type Handlers struct {
 	sweep      Sweep
 	replay     Replay
 	listen     Listen
-	showEvents bool
+	showEvents Audience
 	level      *level // nil: it is not shown
 	recording  func() error
 
