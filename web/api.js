@@ -1,10 +1,11 @@
 // What the page asks the server beside the uploads themselves, and how its answers become sentences.
 
-// Trouble is an answer, or the lack of one, that says nothing about the upload itself. status is 0 when nothing came back.
+// Trouble is an answer, or the lack of one, that says nothing about the upload itself. status is 0 when nothing came back, code
+// the server's own name for what is wrong, "" when it gave none.
 export class Trouble extends Error {
-  constructor(message, status) {
+  constructor(message, status, code = '') {
     super(message);
-    this.status = status;
+    Object.assign(this, { status, code });
   }
 
   // passing tells whether it may be gone by the next try. The rest of the 4xx stays as it is.
@@ -17,7 +18,7 @@ export class Trouble extends Error {
 export async function askStatus(url) {
   const res = await send(`${url}/status`, { cache: 'no-store' });
   if (res.status === 404 || res.status === 410) return null;
-  if (!res.ok) throw new Trouble(sentence(res.status, await res.text()), res.status);
+  if (!res.ok) throw told(res.status, await res.text());
   try {
     return await res.json();
   } catch {
@@ -30,7 +31,7 @@ export async function askStatus(url) {
 export async function terminate(url) {
   const res = await send(url, { method: 'DELETE', headers: { 'Tus-Resumable': '1.0.0' } });
   if (!res.ok && res.status !== 404 && res.status !== 410) {
-    throw new Trouble(sentence(res.status, await res.text()), res.status);
+    throw told(res.status, await res.text());
   }
 }
 
@@ -59,17 +60,18 @@ async function send(url, init) {
 export function troubleOf(err) {
   const res = err.originalResponse;
   if (!res) return new Trouble('The connection was lost.', 0);
-  return new Trouble(sentence(res.getStatus(), res.getBody()), res.getStatus());
+  return told(res.getStatus(), res.getBody());
 }
 
-function sentence(status, body) {
+// told makes Trouble of an answer: a problem document of the server, or whatever a proxy on the way has put in its place.
+function told(status, body) {
   try {
-    const problem = JSON.parse(body);
-    const text = problem.detail || problem.title;
-    if (typeof text === 'string' && text) return text;
+    const { detail, title, code } = JSON.parse(body);
+    const text = detail || title;
+    if (typeof text === 'string' && text) return new Trouble(text, status, String(code || ''));
   } catch {
-    // Not a problem document: a proxy on the way, or no body.
+    // No problem document.
   }
-  if (status === 413) return 'The file is larger than the server takes.';
-  return status >= 500 ? `The server had a problem (${status}).` : `The server refused this (${status}).`;
+  if (status === 413) return new Trouble('The file is larger than the server takes.', status, 'too_large');
+  return new Trouble(status >= 500 ? `The server had a problem (${status}).` : `The server refused this (${status}).`, status);
 }

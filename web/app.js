@@ -3,11 +3,15 @@
 import { maxBytes } from './api.js';
 import * as avatar from './avatar.js';
 import { $ } from './dom.js';
+import * as events from './events.js';
 import { bytes, percent } from './format.js';
+import * as level from './level.js';
 import * as stream from './stream.js';
 
+level.setUp();
 avatar.setUp();
 stream.setUp();
+events.listen();
 limits();
 
 // A file dropped beside the targets must not replace the page, and with it every upload that runs.

@@ -2,10 +2,11 @@
 
 import { $, announce, Buttons, linkRow } from './dom.js';
 import { bytes, percent, timeLeft } from './format.js';
+import { lookOf } from './looks.js';
 import { isVideo, player } from './video.js';
 
-// Often enough to look alive, seldom enough to be read.
-const refresh = 250;
+// In milliseconds: often enough to look alive, seldom enough to be read, and no work to speak of however fast the bytes are.
+const refresh = 500;
 
 export function blank(name) {
   const card = $('card-template').content.cloneNode(true).firstElementChild;
@@ -17,6 +18,15 @@ export function blank(name) {
     fill: part('.fill'),
     figures: part('.figures'),
     line: part('.line'),
+    // look shows a state: its sign, its tone, its title and the line below. It returns the latter two, to be read out.
+    look(state, code, note) {
+      const { sign, tone, title, line } = lookOf(state, code, note);
+      Object.assign(card.dataset, { state, tone });
+      part('.sign use').setAttribute('href', `#sign-${sign}`);
+      part('.title').textContent = title;
+      part('.line').textContent = line;
+      return `${title}. ${line}`;
+    },
     buttons: new Buttons(part('.actions'), name),
     deliver(status) {
       part('.result').append(isVideo(status) ? player(status, name) : linkRow(status.content, name));
@@ -24,15 +34,6 @@ export function blank(name) {
     },
   };
 }
-
-// lines says each state in words; an error brings its own.
-const lines = {
-  idle: 'Getting ready',
-  queued: 'Waiting for its turn',
-  paused: 'Paused. What has arrived stays on the server.',
-  elsewhere: 'This upload runs in another tab. If that tab is closed, it goes on here.',
-  finishing: 'All of it has arrived. The server is looking at it.',
-};
 
 export class Card {
   #timer = 0;
@@ -52,22 +53,22 @@ export class Card {
   }
 
   #update() {
-    const { state, note, result } = this.transfer;
+    const { state, code, note, result } = this.transfer;
     if (state === 'cancelled') return this.removed(this);
-    this.card.dataset.state = state;
+    const said = this.look(state, code, note);
     this.#progress();
     if (!this.buttons.asking) this.buttons.show(this.#actions());
 
-    const said = note || lines[state] || (result ? 'Stored, every byte of it.' : 'Sending');
-    if (state !== 'sending') this.line.textContent = said; // while sending: the speed
-    if (said !== this.#said && state !== 'idle' && state !== 'queued') announce(`${this.name}: ${said}`);
+    if (said !== this.#said && state !== 'idle' && state !== 'queued') {
+      announce(`${this.name}: ${state === 'sending' ? 'Sending.' : said}`);
+    }
     this.#said = said;
     if (state === 'ready') this.deliver(result);
   }
 
   #progress() {
     const { state, offset, size, meter } = this.transfer;
-    this.fill.hidden = ['ready', 'rejected'].includes(state);
+    this.fill.hidden = ['ready', 'rejected', 'failed'].includes(state);
     this.fill.value = size > 0 ? offset / size : 1;
     this.figures.textContent = this.fill.hidden || offset === 0
       ? bytes(size)
@@ -88,7 +89,10 @@ export class Card {
       case 'queued': case 'sending': return [pause, cancel];
       case 'waiting': return [pause, { slot: 'now', label: 'Try now', run: () => transfer.retryNow() }, cancel];
       case 'paused': return [{ slot: 'main', label: 'Resume', run: () => transfer.queue() }, cancel];
-      case 'failed': return [{ slot: 'main', label: 'Try again', run: () => transfer.queue() }, cancel];
+      case 'failed': {
+        const anew = ['expired', 'gone'].includes(transfer.code);
+        return [{ slot: 'main', label: anew ? 'Start again' : 'Try again', run: () => transfer.queue() }, anew ? dismiss('Dismiss') : cancel];
+      }
       case 'elsewhere': return [{ slot: 'cancel', label: 'Leave it to the other tab', kind: 'quiet', run: () => transfer.cancel() }];
       case 'ready': return [dismiss('Done')];
       case 'rejected': return [dismiss('Dismiss')];
@@ -98,7 +102,7 @@ export class Card {
 
   async #cancel() {
     const there = this.transfer.offset;
-    if (there > 0 && !await this.buttons.ask(`Delete the ${bytes(there)} that have been sent?`, 'Delete', 'Keep going')) {
+    if (there > 0 && this.transfer.url && !await this.buttons.ask(`Delete the ${bytes(there)} that have been sent?`, 'Delete', 'Keep going')) {
       return this.#update(); // it may have moved on while the question stood
     }
     try {

@@ -8,6 +8,17 @@ export function el(tag, props = {}, ...children) {
   return node;
 }
 
+// sign is one of the drawings that the page brings along.
+export function sign(name) {
+  const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
+  svg.classList.add('sign');
+  svg.setAttribute('viewBox', '0 0 24 24');
+  svg.setAttribute('aria-hidden', 'true');
+  svg.append(document.createElementNS(svg.namespaceURI, 'use'));
+  svg.firstChild.setAttribute('href', `#sign-${name}`);
+  return svg;
+}
+
 // announce tells what has changed to somebody who does not see it. Progress is not announced: it would never end.
 export function announce(text) {
   const live = $('live');

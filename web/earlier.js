@@ -1,33 +1,35 @@
 // The uploads that this browser remembers, in the store and the form of the upload client: other tus pages of the same
 // origin can read them, and we theirs. We write it ourselves, since the client forgets an upload on any 4xx to a HEAD.
 
-const store = () => globalThis.tus.defaultOptions.urlStorage;
+import { defaultOptions } from './vendor/tus.js';
+
+const store = defaultOptions.urlStorage;
 
 // A page cannot keep a file. It keeps what tells one file from another; the default of the upload client.
 export function fingerprint(file, endpoint) {
-  return globalThis.tus.defaultOptions.fingerprint(file, { endpoint });
+  return defaultOptions.fingerprint(file, { endpoint });
 }
 
 // find returns the newest upload remembered under a fingerprint, or undefined.
 export async function find(print) {
-  return (await store().findUploadsByFingerprint(print)).filter(ours).sort(newestFirst)[0];
+  return (await store.findUploadsByFingerprint(print)).filter(ours).sort(newestFirst)[0];
 }
 
 export async function all() {
-  return (await store().findAllUploads()).filter(ours).sort(newestFirst);
+  return (await store.findAllUploads()).filter(ours).sort(newestFirst);
 }
 
 export async function remember(print, file, metadata, url) {
   try {
     const entry = { size: file.size, metadata, creationTime: new Date().toString(), uploadUrl: url };
-    return await store().addUpload(print, entry);
+    return await store.addUpload(print, entry);
   } catch {
     return null; // storage full or forbidden: the upload itself does not need it
   }
 }
 
 export async function forget(key) {
-  if (key) await store().removeUpload(key);
+  if (key) await store.removeUpload(key);
 }
 
 // printOf is the fingerprint within a key of the store: "tus::<fingerprint>::<number>".

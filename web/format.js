@@ -2,14 +2,14 @@
 
 const units = ['KiB', 'MiB', 'GiB', 'TiB'];
 
-// bytes says a size. fixed keeps the decimal, so that a number that moves does not change its width at each step.
-export function bytes(n, fixed = false) {
+// bytes says a size. fixed keeps the decimals, so that a number that moves does not change its width at each step.
+export function bytes(n, fixed = false, decimals = 1) {
   if (n < 1024) return n === 1 ? '1 byte' : `${n} bytes`;
   let unit = -1;
   // 1023.95 would be rounded to 1024.0 of the smaller unit.
   for (; n >= 1023.95 && unit < units.length - 1 || unit < 0; unit++) n /= 1024;
-  const text = n.toFixed(1);
-  return `${fixed ? text : text.replace(/\.0$/, '')}\u00a0${units[unit]}`;
+  const text = n.toFixed(decimals);
+  return `${fixed ? text : Number(text)}\u00a0${units[unit]}`;
 }
 
 export function percent(part, whole) {
@@ -28,6 +28,24 @@ export function timeLeft(seconds) {
     return `about ${count(hours, 'hour')}${rest % 60 ? ` ${rest} minutes` : ''} left`;
   }
   return `about ${count(Math.round(minutes / 1440), 'day')} left`;
+}
+
+// duration says a time that has passed, in seconds.
+export function duration(seconds) {
+  if (seconds < 100) return count(Math.round(seconds), 'second');
+  return count(Math.round(seconds / 60), 'minute');
+}
+
+// clock is the length of a film, as players write it.
+export function clock(seconds) {
+  const two = (n) => String(n).padStart(2, '0');
+  const all = Math.round(seconds);
+  const [h, m, s] = [Math.floor(all / 3600), Math.floor(all / 60) % 60, all % 60];
+  return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+}
+
+export function pixels(width, height) {
+  return `${width}\u00a0×\u00a0${height}\u00a0pixels`;
 }
 
 export function ago(date, now = Date.now()) {

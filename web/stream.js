@@ -119,9 +119,8 @@ async function item(entry, held) {
   };
   const forget = { slot: 'forget', label: 'Take off the list', kind: 'quiet', run: drop };
   const again = { slot: 'again', label: 'Ask again', run: listEarlier };
-  const say = (state, line) => {
-    view.card.dataset.state = state;
-    view.line.textContent = line;
+  const say = (state, code, line) => {
+    view.look(state, code, line);
     view.fill.hidden = state !== 'partial';
   };
 
@@ -129,31 +128,32 @@ async function item(entry, held) {
   try {
     status = await askStatus(entry.uploadUrl);
   } catch (trouble) {
-    say('waiting', trouble.message);
+    say('waiting', trouble.status === 0 ? 'unreachable' : trouble.code, trouble.message);
     view.buttons.show([again]);
     return view.card;
   }
 
-  if (!status || status.state === 'rejected') {
+  if (!status || ['rejected', 'expired'].includes(status.state)) {
     // Said once; the next visit does not bring it up again.
     earlier.forget(entry.urlStorageKey);
-    say('rejected', status?.reason?.message || 'The server no longer has this upload: it was cancelled, or left unfinished for too long.');
+    if (status?.state === 'rejected') say('rejected', status.reason?.code, status.reason?.message);
+    else say('failed', status ? 'expired' : 'gone', 'Choose the file once more above, and it is sent from the beginning.');
     view.buttons.show([{ ...forget, label: 'Dismiss' }]);
   } else if (status.state === 'ready') {
-    say('ready', `Complete, begun ${since}.`);
+    say('ready', '', `Begun ${since}.`);
     view.buttons.show([{ slot: 'show', label: isVideo(status) ? 'Play' : 'Show link', run: () => {
       view.deliver(status);
       view.buttons.show([forget]);
     } }, forget]);
   } else if (status.state === 'received') {
-    say('ready', 'All of it has arrived. The server is looking at it.');
+    say('finishing');
     view.buttons.show([again]);
   } else if (held) {
-    say('partial', 'This upload runs in another tab.');
+    say('elsewhere', '', 'Close that tab, and it can be gone on with here.');
   } else {
     view.figures.textContent = `${bytes(status.offset)} of ${bytes(entry.size)} · ${percent(status.offset, entry.size)}`;
     view.fill.value = entry.size ? status.offset / entry.size : 0;
-    say('partial', `Begun ${since}. Choose the same file again, and it goes on from here.`);
+    say('partial', '', `Begun ${since}. Choose the same file again, and it goes on from here.`);
     view.card.querySelector('.actions').append(chooser(entry, name, view));
     view.buttons.show([{ slot: 'forget', label: 'Discard', kind: 'quiet', run: () => discard(entry, view, status, drop) }]);
   }

@@ -1,5 +1,5 @@
 // One file on its way to the server, and nothing of how it looks. It emits "change" whenever state, note, offset or result
-// has changed.
+// has changed, and "progress" when only offset has.
 //
 // The client moves the bytes; what becomes of an upload is decided here, from what the server says at <url>/status. Left to
 // itself the client takes any odd answer to a HEAD for "gone" and starts again from byte 0. So it is given an endpoint (to
@@ -11,7 +11,9 @@
 
 import { askStatus, terminate, troubleOf, Trouble } from './api.js';
 import { find, fingerprint, forget, lockName, remember } from './earlier.js';
+import { watch } from './events.js';
 import { Meter } from './format.js';
+import { Upload } from './vendor/tus.js';
 
 // stallTimeout ends a try of which nothing was heard: a laptop that slept, a network that changed. Longer than the server
 // may take to judge a file after its last byte.
@@ -23,12 +25,19 @@ const offlineTimeout = 4_000;
 // Waits between tries, in milliseconds; the last one is for as long as it takes. The first is short: most cuts are brief.
 const waits = [300, 1000, 2000, 4000, 8000];
 
-// Between two questions for a verdict.
-const polls = [200, 400, 800, 1500, 3000];
+// Between two questions for a verdict. The server tells by itself when there is one: this is for when that does not come through.
+const polls = [2000, 4000, 8000];
+
+// Between two questions for how far another tab is.
+const glance = 1500;
+
+// answerLate is how long the answer to the last bytes may take after the server has told everybody what became of them.
+const answerLate = 1000;
 
 export class Transfer extends EventTarget {
   state = 'idle';
-  note = ''; // a sentence for a person, beside the state
+  code = ''; // what brought the state about, where it has several causes: the server's codes, and a few of the page
+  note = ''; // the server's sentence for a person, beside the state
   offset = 0; // sent, as far as is known here
   result = null; // the server's status once it is ready or rejected
   meter = new Meter();
@@ -42,7 +51,8 @@ export class Transfer extends EventTarget {
   #proved = -1; // the highest offset that the server has confirmed
   #release = null; // of the lock
   #leaving = new AbortController(); // ends the wait for a lock
-  #wake = null; // ends the wait between two tries
+  #wake = null; // ends the wait between two tries, or for a verdict
+  #unwatch = null; // ends the listening for what the server tells
   #stall = 0;
 
   constructor(file, endpoint, { remembered = true } = {}) {
@@ -115,7 +125,7 @@ export class Transfer extends EventTarget {
       try {
         await terminate(this.#url);
       } catch (trouble) {
-        this.#set('failed', `${trouble.message} What it already has is still there.`);
+        this.#set('failed', trouble.code, `${trouble.message} What it already has is still there.`);
         throw trouble;
       }
       await this.#forget();
@@ -127,17 +137,39 @@ export class Transfer extends EventTarget {
   async #recall() {
     const entry = await find(this.print);
     if (!entry) return;
-    this.#url = entry.uploadUrl;
     this.#entry = entry.urlStorageKey;
+    this.#found(entry.uploadUrl);
+  }
+
+  // found has the server tell what becomes of the upload, from when its address is known until its end.
+  #found(url) {
+    if (url === this.#url) return;
+    this.#unwatch?.();
+    this.#url = url;
+    this.#unwatch = watch(url, (name) => this.#hear(name));
+  }
+
+  // hear takes what the server tells by itself as a hint to ask: the status is the same for all who ask.
+  async #hear(name) {
+    if (name === 'created' || name === 'received') return; // while it runs, the client is told that too
+    if (this.state === 'finishing') return this.#wake?.();
+    if (!['sending', 'waiting', 'paused'].includes(this.state)) return;
+    const run = this.#run;
+    if (this.state === 'sending') await pauseFor(answerLate);
+    if (run !== this.#run || this.state === 'finishing') return;
+    const status = await askStatus(this.#url).catch(() => undefined);
+    if (run !== this.#run || status === undefined) return;
+    if (status === null) return this.#gone('gone');
+    if (status.state !== 'receiving') this.#settle(status);
   }
 
   // watch follows the upload of another tab by asking the server, until this tab has the lock or gives up.
   async #watch() {
-    for (let turn = 0; this.state === 'elsewhere'; turn++) {
+    while (this.state === 'elsewhere') {
       await this.#recall();
       const status = this.#url && await askStatus(this.#url).catch(() => null);
       if (this.state === 'elsewhere' && status) this.#reach(status.offset);
-      await pauseFor(polls[Math.min(turn, polls.length - 1)]);
+      await pauseFor(glance);
     }
   }
 
@@ -155,7 +187,7 @@ export class Transfer extends EventTarget {
     this.#sending = new AbortController();
     addEventListener('offline', alive, { signal: this.#sending.signal });
 
-    const client = this.#client = new globalThis.tus.Upload(this.file, {
+    const client = this.#client = new Upload(this.file, {
       endpoint: this.#url ? null : this.endpoint,
       uploadUrl: this.#url,
       metadata: this.metadata,
@@ -166,7 +198,7 @@ export class Transfer extends EventTarget {
       onBeforeRequest: () => { if (!current()) throw new Error('given up'); },
       onUploadUrlAvailable: () => {
         if (!current() || this.#url) return;
-        this.#url = client.url;
+        this.#found(client.url);
         client.options.endpoint = null;
         if (this.remembered) remember(this.print, this.file, this.metadata, client.url).then((key) => { this.#entry = key; });
       },
@@ -195,7 +227,7 @@ export class Transfer extends EventTarget {
     const stale = () => run !== this.#run;
 
     if (trouble?.status === 0 && !await readable(this.file)) {
-      if (!stale()) this.#refuse('The file has been changed or moved on this device since it was chosen. Choose it again.');
+      if (!stale()) this.#refuse('changed', 'It has been changed or moved on this device since it was chosen. Choose it again.');
       return;
     }
 
@@ -205,13 +237,14 @@ export class Transfer extends EventTarget {
         try {
           const status = await askStatus(this.#url);
           if (stale()) return;
-          if (!status) return this.#gone();
+          if (!status) return this.#gone('gone');
           if (status.state !== 'receiving') return this.#settle(status);
           this.#prove(status.offset);
           there = true;
         } catch (failure) {
           if (stale()) return;
-          trouble = failure;
+          // Who has said that it restarts is not there for a while.
+          if (failure.status !== 0 || trouble?.code !== 'shutting_down') trouble = failure;
         }
       }
       if (trouble && !trouble.passing) return this.#end(trouble);
@@ -220,7 +253,7 @@ export class Transfer extends EventTarget {
         return this.#send();
       }
 
-      this.#set('waiting', waitingNote(trouble));
+      this.#set('waiting', ...whyWaiting(trouble));
       await this.#idle(waits[Math.min(this.#tries++, waits.length - 1)]);
       if (stale()) return;
       if (!this.#url) return this.#send();
@@ -235,16 +268,18 @@ export class Transfer extends EventTarget {
       if (run !== this.#run) return;
       if (status?.state === 'ready' || status?.state === 'rejected') break;
       if (status?.state === 'receiving') return this.#recover(); // the client was told otherwise; the state is what counts
+      if (status?.state === 'expired') return this.#gone('expired');
       this.#reach(this.size);
       this.#set('finishing');
-      if (status) await pauseFor(polls[Math.min(turn, polls.length - 1)]);
+      if (status) await this.#idle(polls[Math.min(turn, polls.length - 1)]);
+      if (run !== this.#run) return;
       try {
         status = await askStatus(this.#url);
-        if (!status && run === this.#run) return this.#gone();
+        if (!status && run === this.#run) return this.#gone('gone');
       } catch (trouble) {
         if (run !== this.#run) return;
         if (!trouble.passing) return this.#end(trouble);
-        this.#set('finishing', 'Everything has arrived. Waiting for the server to say what it made of it.');
+        this.#set('finishing', '', 'Everything has arrived. Waiting for the server to say what it made of it.');
         await this.#idle(waits[Math.min(turn, waits.length - 1)]);
       }
     }
@@ -252,7 +287,7 @@ export class Transfer extends EventTarget {
     this.result = status;
     if (status.state === 'rejected') {
       await this.#forget();
-      return this.#refuse(status.reason?.message || 'The server does not take this file.');
+      return this.#refuse(status.reason?.code, status.reason?.message || 'The server does not take this file.');
     }
     this.offset = this.size;
     this.#set('ready');
@@ -260,28 +295,31 @@ export class Transfer extends EventTarget {
   }
 
   // end is for trouble that another try as it is would meet again. No room on the disk may be mended by the people there.
-  #end(trouble) {
-    if (trouble.status === 507) this.#fail(trouble.message);
-    else this.#refuse(trouble.message);
+  #end({ status, code, message }) {
+    if (status === 507) this.#fail('insufficient_storage', message);
+    else this.#refuse(code, message);
   }
 
-  #refuse(message) {
+  #refuse(code, message) {
     this.#stop();
-    this.#set('rejected', message);
+    this.#set('rejected', code, message);
     this.#letGo();
   }
 
-  async #gone() {
-    await this.#forget();
-    this.#url = null;
+  async #gone(code) {
+    this.#stop();
+    this.#unwatch?.();
+    this.#url = this.#unwatch = null;
     this.#proved = -1;
     this.offset = 0;
-    this.#fail('The server no longer has this upload: it was cancelled, or left unfinished for too long. It can be started anew.');
+    const run = this.#run;
+    await this.#forget();
+    if (run === this.#run) this.#fail(code);
   }
 
-  #fail(message) {
+  #fail(code, message = '') {
     this.#stop();
-    this.#set('failed', message);
+    this.#set('failed', code, message);
   }
 
   // prove notes what the server says it has. That there is more than before is what makes another quick try worthwhile.
@@ -296,10 +334,9 @@ export class Transfer extends EventTarget {
     this.dispatchEvent(new Event('progress'));
   }
 
-  #set(state, note = '') {
-    if (state === this.state && note === this.note) return;
-    this.state = state;
-    this.note = note;
+  #set(state, code = '', note = '') {
+    if (state === this.state && code === this.code && note === this.note) return;
+    Object.assign(this, { state, code, note });
     this.dispatchEvent(new Event('change'));
   }
 
@@ -318,18 +355,22 @@ export class Transfer extends EventTarget {
     await forget(key);
   }
 
+  // letGo is for the end: nothing of this upload is held or heard any more.
   #letGo() {
     this.#release?.();
-    this.#release = null;
+    this.#unwatch?.();
+    this.#release = this.#unwatch = null;
   }
 
-  // idle waits, but not longer than until somebody presses the button, the network is back or the page is looked at again.
+  // idle waits, but not longer than until somebody presses the button, the server tells something or is there again, the network
+  // is back or the page is looked at again.
   async #idle(milliseconds) {
     const done = new AbortController();
     await new Promise((resolve) => {
       this.#wake = resolve;
       setTimeout(resolve, milliseconds * (0.8 + 0.4 * Math.random())); // not all pages at once
       addEventListener('online', resolve, { signal: done.signal });
+      addEventListener('contact', ({ detail: there }) => there && resolve(), { signal: done.signal });
       document.addEventListener('visibilitychange', resolve, { signal: done.signal });
     });
     done.abort();
@@ -337,10 +378,12 @@ export class Transfer extends EventTarget {
   }
 }
 
-function waitingNote(trouble) {
-  if (!navigator.onLine) return 'This device is offline. The upload goes on by itself when the network is back.';
-  if (!trouble || trouble.status === 0) return 'The server cannot be reached. The upload goes on by itself when it is back.';
-  return `${trouble.message} The upload goes on by itself.`;
+// whyWaiting is the code of a wait, and the server's sentence where the page has none of its own.
+function whyWaiting(trouble) {
+  if (!navigator.onLine) return ['offline'];
+  if (!trouble || trouble.status === 0) return ['unreachable'];
+  if (['shutting_down', 'busy'].includes(trouble.code)) return [trouble.code];
+  return [trouble.code, `${trouble.message} Your upload goes on by itself.`];
 }
 
 function pauseFor(milliseconds) {

@@ -19,17 +19,17 @@ import (
 	"time"
 )
 
-//go:embed index.html *.js *.css favicon.svg vendor/tus.min.js vendor/tus-js-client.LICENSE
+//go:embed index.html *.js *.css favicon.svg vendor/tus.js vendor/tus.LICENSES
 var files embed.FS
 
 // mediaTypes is ours and not the machine's: mime.TypeByExtension asks the system's tables, and a module script of a wrong
 // type is not run.
 var mediaTypes = map[string]string{
-	".html":    "text/html; charset=utf-8",
-	".js":      "text/javascript; charset=utf-8",
-	".css":     "text/css; charset=utf-8",
-	".svg":     "image/svg+xml",
-	".LICENSE": "text/plain; charset=utf-8",
+	".html":     "text/html; charset=utf-8",
+	".js":       "text/javascript; charset=utf-8",
+	".css":      "text/css; charset=utf-8",
+	".svg":      "image/svg+xml",
+	".LICENSES": "text/plain; charset=utf-8",
 }
 
 // headers go out with every answer. The policy names what the page needs and nothing else: its own scripts, styles and

@@ -24,6 +24,8 @@ test('a picture comes back in three sizes, cropped to a square', async () => {
   const sizes = await images.evaluateAll((all) => all.map((img) => [img.naturalWidth, img.naturalHeight]));
   assert.deepEqual(sizes, [[512, 512], [256, 256], [64, 64]]);
   assert.match(await page.locator('#avatar-outcome').innerText(), /Cropped to a square, turned upright, without metadata/);
+  assert.match(await page.locator('#avatar-outcome .account').innerText(),
+    /1600\s×\s1200\spixels, [\d.]+\sKiB[^]*512\s×\s512\spixels, [\d.]+\sKiB, \d\d\s% less to load[^]*to send, [^]*to make the sizes/);
   await h.until('the preview of the finished picture', () => page.locator('#avatar-preview img').count());
 
   // What is copied is the whole address, and it answers with the picture.

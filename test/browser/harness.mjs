@@ -58,9 +58,12 @@ export class Server {
     process.on('exit', () => { for (const server of Server.#running) server.#process?.kill('SIGKILL'); });
   }
 
-  static async start() {
+  // start takes flags beside those of every test, and profiles as rows of a config file.
+  static async start({ flags = [], profiles = '' } = {}) {
     const server = new Server();
     server.data = await mkdtemp(path.join(await scratchDir(), 'data-'));
+    server.flags = flags;
+    if (profiles) server.flags = [...flags, '--config', await textFile(`${path.basename(server.data)}.yaml`, `profiles:\n${profiles}`)];
     await server.start();
     return server;
   }
@@ -70,7 +73,7 @@ export class Server {
   }
 
   async start() {
-    const args = ['--listen', `127.0.0.1:${this.#port}`, '--private-listen', '127.0.0.1:0', '--data', this.data];
+    const args = ['--listen', `127.0.0.1:${this.#port}`, '--private-listen', '127.0.0.1:0', '--data', this.data, ...this.flags];
     this.#killed = false;
     Server.#running.add(this);
     const child = this.#process = spawn(await serverBinary(), args, { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -101,6 +104,12 @@ export class Server {
     const gone = new Promise((resolve) => { child.once('exit', resolve); });
     child.kill('SIGKILL');
     await gone;
+  }
+
+  // term asks the server to stop, as a restart does.
+  term() {
+    this.#killed = true;
+    this.#process.kill('SIGTERM');
   }
 
   // freeze stops the process where it is, as a network does that loses everything: connections stay and nothing moves.
@@ -160,6 +169,25 @@ export function assertQuiet(seen, server) {
 export const refusal = /^Failed to load resource: the server responded with a status of (4\d\d|503)/;
 export const deadServer = /^Failed to load resource: (net::ERR_(CONNECTION_REFUSED|CONNECTION_RESET|EMPTY_RESPONSE|SOCKET_NOT_CONNECTED|INCOMPLETE_CHUNKED_ENCODING|CONNECTION_CLOSED|CONNECTION_ABORTED)|the server responded with a status of (423|503))/;
 
+// hide does what a browser does with a tab that another one covers; show brings it back. (A page under test is always in front.)
+export async function hide(page, hidden = true) {
+  await page.evaluate((value) => {
+    Object.defineProperty(document, 'hidden', { configurable: true, get: () => value });
+    document.dispatchEvent(new Event('visibilitychange'));
+  }, hidden);
+}
+
+// send puts so many bytes into the server without the page: as fast as it goes.
+export async function send(server, size) {
+  const tus = { 'Tus-Resumable': '1.0.0' };
+  const created = await fetch(`${server.origin}/files/`, { method: 'POST', headers: { ...tus, 'Upload-Length': String(size) } });
+  const url = new URL(created.headers.get('location'), server.origin).href;
+  const res = await fetch(url, { method: 'PATCH', body: Buffer.alloc(size),
+    headers: { ...tus, 'Upload-Offset': '0', 'Content-Type': 'application/offset+octet-stream' } });
+  assert.equal(res.status, 204);
+  return url;
+}
+
 // throttle slows uploads down to so many bytes a second, so that "half-way" is a moment that can be met. It returns how to
 // change that; -1 is as fast as it goes.
 export async function throttle(page, bytesPerSecond) {
@@ -207,8 +235,8 @@ async function ffmpeg(name, ...args) {
 }
 
 // picture is a photograph-like JPEG that is not square, so that a crop shows.
-export function picture(name = 'portrait.jpg') {
-  return ffmpeg(name, '-f', 'lavfi', '-i', 'gradients=size=1600x1200:rate=1:seed=5:n=6:speed=0.01', '-frames:v', '1', '-q:v', '3');
+export function picture(name = 'portrait.jpg', size = '1600x1200') {
+  return ffmpeg(name, '-f', 'lavfi', '-i', `gradients=size=${size}:rate=1:seed=5:n=6:speed=0.01`, '-frames:v', '1', '-q:v', '3');
 }
 
 export function video(name = 'clip.mp4', seconds = 12) {

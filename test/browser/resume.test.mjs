@@ -105,7 +105,7 @@ test('a device that was offline goes on as soon as the network is back', async (
   try {
     await network(-1, true);
     await h.waitState(card, 'waiting');
-    await h.until('the word offline', async () => /offline/.test(await card.locator('.line').innerText()));
+    await h.until('the word offline', async () => /You are offline/.test(await card.innerText()));
   } finally {
     server.thaw();
   }

@@ -29,6 +29,8 @@ test('a video plays by ranges, from wherever it is put', async () => {
     return v.play();
   });
   await h.until('it to play on from there', () => video.evaluate((v) => v.currentTime > 8.3 && !v.seeking && v.error === null));
+  assert.equal((await card.locator('.headers').innerText()).replace(/\s/g, ' '),
+    'MP4 · 0:12 · 640 × 360 pixels · H.264 and AAC · plays while it loads');
   const url = await h.uploadUrl(page, file);
   assert.ok(seen.responses.some((r) => r.url === url && r.status === 206), 'no 206 was seen');
 
