@@ -164,8 +164,8 @@ func TestARecordedEventSurvivesEveryCrash(t *testing.T) {
 		for _, how := range []faultfs.How{faultfs.Fatal, faultfs.Killed, faultfs.Refused, faultfs.Unsaid} {
 			t.Run(tt.name+"/"+how.String(), func(t *testing.T) {
 				step := 1
-				if raceEnabled { // slow, and about something else: every third operation, different ones for each way
-					step = 3
+				if raceEnabled { // slow, and about something else: every fifth operation, different ones for each way
+					step = 5
 				}
 				for k, more := 1+int(how)%step, true; more; k += step {
 					more = crashAt(t, k, how, tt.durable, tt.power, uint64(k)*7)

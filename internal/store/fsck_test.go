@@ -782,6 +782,9 @@ var (
 // A repair that fails, or is cut short by a crash, at any step leaves nothing that another repair would not mend, with the same
 // outcome.
 func TestARepairThatFailsCanBeBegunAgain(t *testing.T) {
+	if raced() {
+		t.Skip("a repair is one goroutine's work")
+	}
 	for _, flat := range []bool{true, false} {
 		healthy := newHome(t, flat)
 		for _, row := range breaks {

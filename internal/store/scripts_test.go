@@ -96,7 +96,6 @@ type effort struct {
 // howMuch is everything with SOAK=1. Else it is some of it, which is different for each operation; and less under the race
 // detector, which is no faster for that.
 func howMuch() effort {
-	build, _ := debug.ReadBuildInfo()
 	switch {
 	case os.Getenv("SOAK") == "1":
 		var all []world
@@ -104,10 +103,16 @@ func howMuch() effort {
 			all = append(all, world{i&1 == 0, i&2 == 0, i&4 == 0})
 		}
 		return effort{all, everyFault}
-	case build != nil && slices.Contains(build.Settings, debug.BuildSetting{Key: "-race", Value: "true"}):
+	case raced():
 		return effort{mostWorlds[1:2], aFault}
 	}
 	return effort{mostWorlds, fewFaults}
+}
+
+// raced tells that the race detector looks on.
+func raced() bool {
+	build, _ := debug.ReadBuildInfo()
+	return build != nil && slices.Contains(build.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
 // mostWorlds are those that differ in more than where files lie.

@@ -29,9 +29,7 @@ func (s *server) avatar(t *testing.T, picture []byte) (location string, last rep
 func TestForeignAvatars(t *testing.T) {
 	program(t, "vipsthumbnail")
 	s := start(t)
-	if !strings.Contains(s.log.String(), "HEIC and AVIF pictures are read") {
-		t.Error("the log does not say that they are read")
-	}
+	await(t, "the log says that they are read", func() bool { return strings.Contains(s.log.String(), "HEIC and AVIF pictures are read") })
 	for kind, disposition := range map[string]string{"heic": "attachment", "avif": "inline"} {
 		location, last := s.avatar(t, foreignPhoto(t, kind))
 		if got := last.header.Get("Sluice-State"); got != "ready" {
