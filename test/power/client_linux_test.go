@@ -3,6 +3,7 @@ package power
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -73,7 +74,12 @@ func (c client) send(ctx context.Context, method, path string, body io.Reader, l
 
 // ask makes a request without a body.
 func (c client) ask(ctx context.Context, method, path string, header ...string) (answer, error) {
-	return c.send(ctx, method, path, nil, 0, header...)
+	a, err := c.send(ctx, method, path, nil, 0, header...)
+	if method != http.MethodPost && errors.Is(err, errBreaks) {
+		// It has no body that could: it was the request before on this connection, answered before all of it was sent.
+		return c.send(ctx, method, path, nil, 0, header...)
+	}
+	return a, err
 }
 
 // standing is what the status of an upload says.
