@@ -114,3 +114,18 @@ func TestEventsAreTheOwners(t *testing.T) {
 		t.Errorf("got %+v", first)
 	}
 }
+
+func TestVariantsThatOnlyTheirOwnerMayReadAreInNoSharedCache(t *testing.T) {
+	for read, want := range map[upload.Readers]string{upload.Anybody: "public", upload.OnlyOwner: "private"} {
+		s := start(t, func(o *Options) {
+			withOwners(o)
+			for i := range o.Endpoints {
+				o.Endpoints[i].Profile.Read = read
+			}
+		})
+		content := picture(t, 100, 100)
+		path := s.ownUpload("/avatars/", "Upload-Length", strconv.Itoa(len(content)))
+		s.patch(path, "0", strings.NewReader(content), mine...).want(t, statusIs(http.StatusNoContent))
+		s.do("GET", path+"/64", mine, nil).want(t, statusIs(http.StatusOK), has("Cache-Control", want+", max-age=31536000, immutable"))
+	}
+}

@@ -39,16 +39,20 @@ func (e *endpoint) variant(req *request, r *http.Request, name string) {
 	}
 	// The length is in it for those who had the variants made anew, by fsck and a later version.
 	h.Set("ETag", fmt.Sprintf(`"%s-%s-%x"`, rec.ID, chosen, v.Bytes))
-	h.Set("Cache-Control", variantCaching(rec))
+	h.Set("Cache-Control", e.variantCaching(rec))
 	serveContent(req, r, rec, file)
 }
 
-func variantCaching(rec upload.Record) string {
+func (e *endpoint) variantCaching(rec upload.Record) string {
+	whose := "public"
+	if e.h.ownerHeader != "" && e.profile.Read != upload.Anybody { // a shared cache would serve it to whoever asks
+		whose = "private"
+	}
 	left := variantFor
 	if !rec.Expires.IsZero() {
 		left = max(0, min(left, time.Until(rec.Expires)))
 	}
-	return fmt.Sprintf("public, max-age=%d, immutable", left/time.Second)
+	return fmt.Sprintf("%s, max-age=%d, immutable", whose, left/time.Second)
 }
 
 // choose returns the name of the format of a variant to serve: another than the one that everybody understands only if it
