@@ -35,7 +35,7 @@ export function setUp() {
   });
   addEventListener('contact', ({ detail: there }) => {
     state(there ? 'live' : 'lost');
-    if (!there) say('No contact with the server. The picture goes on when it answers again.');
+    if (!there) say('No contact with the server. The curves go on when it answers again.');
     spokenAt = -Infinity;
   });
 }

@@ -86,21 +86,6 @@ func (p *Pipeline) mayStart(key jobKey) bool {
 	return !waits || l.eager
 }
 
-// Revive has an upload that was given up processed again, as though it had just arrived. It is [upload.ErrNotFound] if there is
-// none, and [upload.ErrNotReady] if it was not given up.
-func (p *Pipeline) Revive(profile string, id upload.ID) error {
-	lane, ok := p.lanes[profile]
-	if !ok {
-		return upload.ErrNotFound
-	}
-	rec, err := lane.Store.Revive(id)
-	if err != nil {
-		return err
-	}
-	p.start(lane, rec)
-	return nil
-}
-
 // goOn processes an upload that another process left received, and waits for the first try. That it is tried is recorded before:
 // it may be what has ended that process.
 func (p *Pipeline) goOn(lane Lane, rec upload.Record) {

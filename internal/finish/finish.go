@@ -30,7 +30,6 @@ type Store interface {
 	Assemble(ctx context.Context, id upload.ID) (upload.Record, error)
 	Due(ctx context.Context, do func(upload.Record) bool) error
 	Tried(id upload.ID, tries int) (upload.Record, error)
-	Revive(id upload.ID) (upload.Record, error)
 }
 
 // Lane joins a profile with where its uploads are.
