@@ -83,7 +83,7 @@ type Options struct {
 	OwnerHeader string        // in which a proxy says who asks; "": everybody is the one owner
 	MaxUploads  int           // requests with a body at once
 	IdleTimeout time.Duration // after which a connection that stands still is given up
-	// AnswerWithin is how long the client of a whole file waits for its verdict; 0 is 18 s.
+	// AnswerWithin is how long the client of a whole file waits for its verdict; 0 is 15 s.
 	AnswerWithin time.Duration
 	Registry     *prometheus.Registry // served at /metrics; New adds its own collectors
 	Logger       *slog.Logger

@@ -14,7 +14,7 @@ import (
 
 // answerWithin is how long the client of a whole file waits for the verdict, so that it has an answer within 20 s of its last
 // byte on a machine that is busy with two hundred others too. Later, its answer is "received", and the work goes on.
-const answerWithin = 18 * time.Second
+const answerWithin = 15 * time.Second
 
 // beforeCreate fixes what is ours to choose about a new upload: its id. Everything else was checked at the door.
 func (e *endpoint) beforeCreate(event handler.HookEvent) (handler.HTTPResponse, handler.FileInfoChanges, error) {
