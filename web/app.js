@@ -2,7 +2,6 @@
 
 import { maxBytes } from './api.js';
 import * as avatar from './avatar.js';
-import { $ } from './dom.js';
 import * as events from './events.js';
 import { bytes, percent } from './format.js';
 import * as level from './level.js';
@@ -30,7 +29,6 @@ function title() {
   const sum = (key) => moving.reduce((total, t) => total + t[key], 0);
   document.title = moving.length ? `${percent(sum('offset'), sum('size'))} · Sluice` : 'Sluice';
   document.querySelector('.stream').classList.toggle('flowing', moving.some((t) => t.state === 'sending'));
-  $('uploads').hidden = stream.transfers().length === 0;
 }
 
 // The limits are the server's to set; the words in the page are its defaults.

@@ -1,7 +1,7 @@
 // The lane of pictures: sent, judged and answered in one go. The variants are shown as the server made them.
 
 import { $, announce, dropTarget, el, linkRow, sign } from './dom.js';
-import { bytes, percent, pixels } from './format.js';
+import { bytes, count, percent, pixels } from './format.js';
 import { lookOf } from './looks.js';
 import { Transfer } from './transfer.js';
 
@@ -66,8 +66,9 @@ function show(t) {
 
   const moving = !['ready', 'rejected', 'failed'].includes(t.state);
   const words = t.state === 'ready'
-    ? ['Your avatar is ready', 'Cropped to a square, turned upright, without metadata.']
+    ? ['Your avatar is ready', done(t.result)]
     : [title, t.state === 'sending' ? 'On its way.' : line];
+  const hadFocus = outcome.contains(document.activeElement); // which goes with what is replaced
   outcome.replaceChildren(
     el('p', { className: 'name', textContent: t.file.name }),
     moving ? bar(t) : '',
@@ -76,6 +77,7 @@ function show(t) {
   if (t.state === 'ready') outcome.append(ready(t));
   if (t.state === 'failed') outcome.append(el('button', { type: 'button', textContent: 'Try again', onclick: () => t.queue() }));
   if (t.state === 'waiting') outcome.append(el('button', { type: 'button', textContent: 'Try now', onclick: () => t.retryNow() }));
+  if (hadFocus) (outcome.querySelector('button, a') || $('avatar-input')).focus({ preventScroll: true });
 
   const text = words.join('. ');
   if (text !== said) announce(text);
@@ -98,10 +100,24 @@ function ready(t) {
     el('div', { className: 'variants' }, ...figures), account(t, variants), linkRow(variants[0]?.url || t.result.content, 'your avatar'));
 }
 
+// done says what was done to this picture, as far as it is known here.
+function done({ variants }) {
+  const { naturalWidth: width, naturalHeight: height } = original() || {};
+  return width === height
+    ? `In ${count(variants.length, 'square size')}, without metadata.`
+    : `Cropped to a square, in ${count(variants.length, 'size')}, without metadata.`;
+}
+
+// original is the chosen picture as this browser shows it, null if it cannot.
+function original() {
+  const picture = $('avatar-preview').querySelector('img');
+  return picture?.src === previewUrl ? picture : null;
+}
+
 // account says what was done to the picture, in numbers.
 function account(t, variants) {
-  const picture = $('avatar-preview').querySelector('img');
-  const sides = picture?.src === previewUrl ? `${pixels(picture.naturalWidth, picture.naturalHeight)}, ` : '';
+  const picture = original();
+  const sides = picture ? `${pixels(picture.naturalWidth, picture.naturalHeight)}, ` : '';
   const rows = [['Before', `${sides}${bytes(t.size)}`]];
   if (variants.length) {
     const largest = variants[0].bytes;

@@ -71,6 +71,7 @@ async function copyText(text, node) {
 // focus stays where it was when "Pause" becomes "Resume".
 export class Buttons {
   #slots = new Map();
+  #owed = false; // the focus: there was no button to give it to
 
   // about is the name of the thing, so that "Pause" alone is not all that is read out.
   constructor(node, about) {
@@ -78,7 +79,8 @@ export class Buttons {
   }
 
   show(wanted) {
-    const hadFocus = this.node.contains(document.activeElement);
+    this.#owed &&= document.activeElement === document.body; // somebody has gone elsewhere with it
+    const hadFocus = this.#owed || this.node.contains(document.activeElement);
     for (const [slot, button] of this.#slots) {
       if (wanted.some((w) => w.slot === slot)) continue;
       button.remove();
@@ -96,16 +98,24 @@ export class Buttons {
       if (button.parentNode !== this.node || next && button.nextSibling !== next) this.node.insertBefore(button, next);
       next = button;
     }
-    if (hadFocus && !this.node.contains(document.activeElement)) this.node.querySelector('button')?.focus();
+    if (hadFocus && !this.node.contains(document.activeElement)) this.focus();
+  }
+
+  // focus goes to the first button, or to the next one that comes. Nobody is taken back to where they have scrolled away from.
+  focus() {
+    const first = this.node.querySelector('button');
+    first?.focus({ preventScroll: true });
+    this.#owed = !first;
   }
 
   // ask puts a question in place of the row and resolves with the answer. What is safe has the focus.
   ask(question, yes, no) {
     const before = [...this.node.children];
+    const asked = before.find((button) => button === document.activeElement) || before[0];
     return new Promise((resolve) => {
       const answer = (value) => {
         this.node.replaceChildren(...before);
-        this.node.querySelector('button')?.focus();
+        asked?.focus();
         this.asking = false;
         resolve(value);
       };

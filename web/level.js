@@ -35,7 +35,10 @@ export function setUp() {
   });
   addEventListener('contact', ({ detail: there }) => {
     state(there ? 'live' : 'lost');
-    if (!there) say('No contact with the server. The curves go on when it answers again.');
+    if (!there) {
+      for (const id of ['level-speed', 'level-active']) put(id, '–'); // of which the last ones say nothing any more
+      say('No contact with the server. The curves go on when it answers again.');
+    }
     spokenAt = -Infinity;
   });
 }

@@ -61,6 +61,7 @@ function add(file, endpoint, print) {
   transfer.addEventListener('change', pump);
   transfer.prepare();
   listEarlier();
+  return card;
 }
 
 // pump starts those whose turn it is, in their order.
@@ -103,13 +104,16 @@ async function listEarlier() {
   const entries = (await earlier.all()).filter((entry) => !here.has(earlier.printOf(entry.urlStorageKey))).slice(0, atMost);
   const items = await Promise.all(entries.map((entry) => item(entry, held.has(earlier.lockName(earlier.printOf(entry.urlStorageKey))))));
   if (mine !== listing) return;
+  const focused = document.activeElement.closest('#earlier-list .card')?.dataset.key;
   $('earlier-list').replaceChildren(...items);
   $('earlier').hidden = items.length === 0;
+  if (focused) (items.find((card) => card.dataset.key === focused)?.querySelector('button, a, input') || $('stream-input')).focus();
 }
 
 async function item(entry, held) {
   const name = entry.metadata?.filename || 'A file without a name';
   const view = blank(name);
+  view.card.dataset.key = entry.urlStorageKey;
   const since = ago(Date.parse(entry.creationTime));
   view.figures.textContent = bytes(entry.size);
   const drop = () => {
@@ -128,7 +132,7 @@ async function item(entry, held) {
   try {
     status = await askStatus(entry.uploadUrl);
   } catch (trouble) {
-    say('waiting', trouble.status === 0 ? 'unreachable' : trouble.code, trouble.message);
+    say('waiting', ...(trouble.status === 0 ? ['unreachable', 'Ask again when it is back.'] : [trouble.code, trouble.message]));
     view.buttons.show([again]);
     return view.card;
   }
@@ -176,8 +180,8 @@ function chooser(entry, name, view) {
       announce(view.line.textContent);
       return;
     }
-    add(file, endpoint, print);
-    $('uploads').lastElementChild.querySelector('button')?.focus();
+    input.blur(); // it goes away with its card
+    add(file, endpoint, print).buttons.focus();
   });
   return label;
 }

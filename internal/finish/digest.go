@@ -16,6 +16,9 @@ import (
 const (
 	// digestPiece is how much is read at once: large enough that the reading costs nothing beside the hashing.
 	digestPiece = 1 << 20
+	// digestStride is how much is read between two looks whether the upload is still there: a tenth of a second or so, and a
+	// look costs nothing beside it.
+	digestStride = 64 << 20
 	// maxDigesting bounds the memory for that, and how much of the machine is taken from those who send: 2 MiB, two cores.
 	maxDigesting = 2
 )
@@ -33,7 +36,8 @@ func (p *Pipeline) withDigest(lane Lane, rec upload.Record, outcome upload.Outco
 	return outcome, nil
 }
 
-// digestOf reads the content of rec to its end. It is cut short by ctx, and reads nothing while others take their turn.
+// digestOf reads the content of rec to its end. It is cut short by ctx, and when the upload is terminated; it reads nothing
+// while others take their turn.
 func (p *Pipeline) digestOf(ctx context.Context, lane Lane, rec upload.Record) (string, error) {
 	select {
 	case p.digesting <- struct{}{}:
@@ -50,6 +54,11 @@ func (p *Pipeline) digestOf(ctx context.Context, lane Lane, rec upload.Record) (
 	for left := rec.Length; left > 0; {
 		if err := ctx.Err(); err != nil {
 			return "", err
+		}
+		if (rec.Length-left)%digestStride == 0 {
+			if _, err := lane.Store.Lookup(rec.ID); err != nil {
+				return "", err
+			}
 		}
 		n, err := io.ReadFull(file, piece[:min(left, digestPiece)])
 		sum.Write(piece[:n]) // never fails

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync/atomic"
 	"testing"
 
+	"sluice/internal/store"
 	"sluice/internal/upload"
 )
 
@@ -102,6 +104,42 @@ func TestDigestingEndsWithThePipeline(t *testing.T) {
 		if rec, err := files.Lookup(rec.ID); err != nil || rec.State != upload.Received {
 			t.Errorf("got %s, %v, want received", rec.State, err)
 		}
+	}
+}
+
+// deleted is a store whose uploads are removed as soon as somebody reads them. It counts what is read all the same.
+type deleted struct {
+	*store.File
+	read atomic.Int64
+}
+
+func (d *deleted) Open(id upload.ID) (io.ReadSeekCloser, upload.Record, error) {
+	file, rec, err := d.File.Open(id)
+	return &deletedFile{file, d, id}, rec, err
+}
+
+type deletedFile struct {
+	io.ReadSeekCloser
+	from *deleted
+	id   upload.ID
+}
+
+func (f *deletedFile) Read(p []byte) (int, error) {
+	if f.from.read.Add(int64(len(p))) == int64(len(p)) {
+		return len(p), f.from.Terminate(f.id)
+	}
+	return len(p), nil
+}
+
+func TestDigestingEndsWithTheUpload(t *testing.T) {
+	p := profile(t, "file")
+	p.Digest = upload.SHA256
+	files := &deleted{File: openStore(t, p)}
+	rec := receive(t, files.File, "hello")
+	rec.Length = 3 * digestStride
+	_, err := pipeline(t, p, files, 1).Stream(t.Context(), rec)
+	if read := files.read.Load(); !errors.Is(err, upload.ErrNotFound) || read > digestStride {
+		t.Errorf("got %v after %d bytes, want %v after %d at most", err, read, upload.ErrNotFound, digestStride)
 	}
 }
 

@@ -24,6 +24,7 @@ import (
 
 // Store is what the pipeline needs of a profile's store; see store.Store for the contract.
 type Store interface {
+	Lookup(id upload.ID) (upload.Record, error)
 	Open(id upload.ID) (io.ReadSeekCloser, upload.Record, error)
 	Publish(id upload.ID, outcome upload.Outcome) (upload.Record, error)
 	Reject(id upload.ID, why *upload.Rejection) (upload.Record, error)

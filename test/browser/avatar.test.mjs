@@ -23,7 +23,7 @@ test('a picture comes back in three sizes, cropped to a square', async () => {
     (await images.evaluateAll((all) => all.filter((img) => img.complete && img.naturalWidth > 0).length)) === 3);
   const sizes = await images.evaluateAll((all) => all.map((img) => [img.naturalWidth, img.naturalHeight]));
   assert.deepEqual(sizes, [[512, 512], [256, 256], [64, 64]]);
-  assert.match(await page.locator('#avatar-outcome').innerText(), /Cropped to a square, turned upright, without metadata/);
+  assert.match(await page.locator('#avatar-outcome').innerText(), /Cropped to a square, in 3 sizes, without metadata/);
   assert.match(await page.locator('#avatar-outcome .account').innerText(),
     /1600\s×\s1200\spixels, [\d.]+\sKiB[^]*512\s×\s512\spixels, [\d.]+\sKiB, \d\d\s% less to load[^]*to send, [^]*to make the sizes/);
   await h.until('the preview of the finished picture', () => page.locator('#avatar-preview img').count());
@@ -55,9 +55,11 @@ test('a text that calls itself a picture is refused in the words of the server',
   assert.ok((await page.locator('#live').textContent()).includes(status.reason.message), 'and it is read out');
   assert.equal(seen.requests.filter((r) => r.method === 'POST').length, 1, 'a refused file is not sent again');
 
-  // A good picture after a bad one.
-  await page.setInputFiles('#avatar-input', await h.picture());
-  await page.locator('#avatar-outcome[data-state="ready"] figure').first().waitFor();
+  // A good picture after a bad one. Of a square nothing was cropped.
+  await page.setInputFiles('#avatar-input', await h.picture('square.jpg', '700x700'));
+  const ready = page.locator('#avatar-outcome[data-state="ready"]');
+  await ready.locator('figure').first().waitFor();
+  assert.match(await ready.innerText(), /In 3 square sizes, without metadata/);
 
   h.assertQuiet(seen, server);
   await context.close();

@@ -301,8 +301,32 @@ export function sent(page, file) {
 }
 
 export async function axe(page) {
-  await page.evaluate(await readFile(require.resolve('axe-core/axe.min.js'), 'utf8'));
+  if (!await page.evaluate(() => 'axe' in globalThis)) {
+    await page.evaluate(await readFile(require.resolve('axe-core/axe.min.js'), 'utf8'));
+  }
   const { violations } = await page.evaluate(() => globalThis.axe.run());
   return violations.filter((v) => ['serious', 'critical'].includes(v.impact))
     .map((v) => `${v.id}: ${v.nodes.map((n) => `${n.target} ${n.failureSummary}`).join('; ')}`);
+}
+
+// lookAt has axe look at the page as long as something on it is in its state: narrow and dark, wide and light. Nothing may be cut
+// off, and the state must have stayed. With SHOTS, the name of a directory, it looks at more and leaves pictures there.
+export async function lookAt(page, node) {
+  const stateOf = () => node.evaluate((shown) => `${shown.dataset.state} ${shown.querySelector('.title').textContent}`);
+  const state = await stateOf();
+  const size = page.viewportSize();
+  const views = [[360, 'dark'], [size.width, 'light']];
+  if (process.env.SHOTS) views.push([360, 'light'], [1440, 'dark'], [1440, 'light']);
+  for (const [width, colorScheme] of views) {
+    const what = `${state}, ${width} px, ${colorScheme}`;
+    await page.setViewportSize({ width, height: size.height });
+    await page.emulateMedia({ colorScheme });
+    assert.deepEqual(await axe(page), [], what);
+    const tight = await page.evaluate(() => [...document.querySelectorAll('html, .lane, .card, .outcome')]
+      .filter((box) => box.scrollWidth > box.clientWidth).map((box) => `${box.tagName}, ${box.scrollWidth} px: ${box.innerText}`));
+    assert.deepEqual(tight, [], `${what}: something is cut off`);
+    if (process.env.SHOTS) await page.screenshot({ path: path.join(process.env.SHOTS, `${what.replace(/\W+/g, '-')}.png`), fullPage: true });
+  }
+  await page.setViewportSize(size);
+  assert.equal(await stateOf(), state, 'what was looked at');
 }

@@ -135,6 +135,7 @@ describe('the level', { concurrency: true }, () => {
     await mortal.kill();
     await panel(page, 'lost');
     assert.match(await page.locator('#level-words').innerText(), /^No contact with the server/);
+    assert.deepEqual(await page.locator('#level-speed, #level-active').allInnerTexts(), ['–', '–'], 'nobody knows these now');
     await mortal.start();
     await panel(page, 'live');
     // The new server counts from zero: what was seen before is kept.

@@ -161,8 +161,7 @@ test('everything can be done with the keyboard', async () => {
   await page.keyboard.press('Enter');
   assert.equal((await focused()).text, 'Keep going', 'what is safe has the focus');
   await page.keyboard.press('Escape');
-  assert.match((await focused()).text, /^(Pause|Cancel)$/, 'Escape goes back');
-  await h.card(page, file).getByRole('button', { name: /^Cancel/ }).focus();
+  assert.equal((await focused()).text, 'Cancel', 'Escape goes back');
   await page.keyboard.press('Enter');
   await page.keyboard.press('Shift+Tab');
   assert.equal((await focused()).text, 'Delete');

@@ -47,7 +47,11 @@ test('killed half-way and reloaded, an upload goes on where it stopped when the 
   await earlier.waitFor();
   assert.match(await earlier.locator('.figures').innerText(), /^[\d.]+\sMiB of 50\sMiB · [4-9]\d\s%$/);
 
-  await earlier.getByLabel('Choose the file to go on').setInputFiles(file);
+  const input = earlier.getByLabel('Choose the file to go on');
+  await input.focus();
+  await input.setInputFiles(file);
+  await earlier.waitFor({ state: 'detached' });
+  await h.until('the focus', () => h.card(page, file).getByRole('button').first().evaluate((first) => first === document.activeElement));
   await h.waitState(h.card(page, file), 'ready');
   assert.equal(await h.earlierCard(page, file).count(), 0, 'it is no longer among the earlier ones');
   assert.deepEqual(posts.length, 1, 'created once, never anew');
@@ -81,6 +85,7 @@ test('when the server dies and comes back, an upload goes on by itself', async (
   await server.start();
   const there = await offsetOf(url);
   await h.waitState(card, 'ready');
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Done', 'and comes back, while for a moment there was no button');
   assert.equal(posts.length, 1, 'created once, never anew');
   assert.ok(offsets.length >= 2 && offsets.slice(1).every((o) => o >= there && o > size / 4), `${offsets} after ${there}`);
   assert.equal(await h.sha256Of(url), await h.sha256(file));
@@ -106,6 +111,7 @@ test('a device that was offline goes on as soon as the network is back', async (
     await network(-1, true);
     await h.waitState(card, 'waiting');
     await h.until('the word offline', async () => /You are offline/.test(await card.innerText()));
+    await h.lookAt(page, card);
   } finally {
     server.thaw();
   }
@@ -142,6 +148,7 @@ test('pause stops the bytes, resume goes on with the next one, cancel deletes', 
   assert.ok(kept < size);
   // The name of the button has changed under the focus, not the focus.
   assert.match(await page.evaluate(() => document.activeElement.textContent), /^Resume$/);
+  await h.lookAt(page, card);
 
   await rate(2 * h.MiB); // slow enough to be cancelled on its way
   await press(/^Resume/);
@@ -198,6 +205,7 @@ test('an earlier upload that the server no longer has is said once and taken off
   const earlier = h.earlierCard(page, file);
   await earlier.waitFor();
   assert.match(await earlier.innerText(), /no longer has this upload/);
+  await h.lookAt(page, earlier);
   await page.reload();
   await page.waitForLoadState('networkidle');
   assert.equal(await h.earlierCard(page, file).count(), 0);
@@ -209,7 +217,7 @@ test('an earlier upload that the server no longer has is said once and taken off
 test('another file is not taken for the one that was begun', async () => {
   const file = await h.randomFile('begun.bin', 8 * h.MiB);
   const other = await h.randomFile('other.bin', 3 * h.MiB);
-  const { page, context, seen } = await h.open(browser, server);
+  const { page, context, seen } = await h.open(browser, server, { allow: h.deadServer });
   const { posts } = tusRequests(page);
   await h.throttle(page, 1 * h.MiB);
   await page.setInputFiles('#stream-input', file);
@@ -221,7 +229,21 @@ test('another file is not taken for the one that was begun', async () => {
   await h.until('what had arrived', () => offsetOf(url));
   await earlier.getByLabel('Choose the file to go on').setInputFiles(other);
   await h.until('a sentence', async () => /not the same file: it is other\.bin, 3\sMiB/.test(await earlier.innerText()));
+  await h.lookAt(page, earlier);
   assert.equal(posts.length, 1);
+
+  // Another tab changes something, so all are listed anew, while the server is away.
+  await earlier.getByRole('button', { name: /^Discard/ }).focus();
+  await server.kill();
+  await page.evaluate(() => dispatchEvent(new StorageEvent('storage', { key: 'tus::' })));
+  await h.waitState(earlier, 'waiting');
+  assert.match(await earlier.innerText(), /The server cannot be reached\s+Ask again when it is back/);
+  await h.lookAt(page, earlier);
+  await server.start();
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Ask again', 'the focus stays');
+  await page.keyboard.press('Enter');
+  await h.waitState(earlier, 'partial');
+  assert.ok(await earlier.evaluate((card) => card.contains(document.activeElement)), 'and stays');
   await earlier.getByRole('button', { name: /^Discard/ }).click();
   await earlier.getByRole('button', { name: /^Delete/ }).click();
   await earlier.waitFor({ state: 'detached' });

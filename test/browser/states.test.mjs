@@ -58,11 +58,13 @@ describe('what comes between', { concurrency: true }, () => {
     await shows(card, 'paused', 'Your upload is paused', /What has arrived stays on the server/);
 
     await shows(card, 'failed', 'This upload has expired', /left unfinished for too long/);
+    await h.lookAt(page, card);
     assert.match(await page.locator('#live').textContent(), /forgotten\.bin: This upload has expired/, 'and it is read out');
     const left = await h.uploadUrl(page, closed);
     await h.until('the end of the other', async () => (await server.status(left)).state === 'expired');
     await page.reload();
     await shows(h.earlierCard(page, closed), 'failed', 'This upload has expired', /Choose the file once more/);
+    await h.lookAt(page, h.earlierCard(page, closed));
     await press(h.earlierCard(page, closed), /^Dismiss/);
 
     await rate(-1);
@@ -76,13 +78,14 @@ describe('what comes between', { concurrency: true }, () => {
   test('a server that takes no more at the moment is waited for', async (t) => {
     const server = await h.Server.start({ flags: ['--max-uploads', '1'] });
     t.after(() => server.kill());
-    const [first, second] = await Promise.all([8, 2].map((n) => h.randomFile(`turn-${n}.bin`, n * h.MiB)));
+    const [first, second] = await Promise.all([24, 2].map((n) => h.randomFile(`turn-${n}.bin`, n * h.MiB)));
     const { page, context, seen } = await h.open(browser, server, { allow: h.refusal });
     const rate = await h.throttle(page, h.MiB);
     await page.setInputFiles('#stream-input', first);
     await h.until('some bytes', async () => await h.sent(page, first) > 0.05);
     await page.setInputFiles('#stream-input', second);
     await shows(h.card(page, second), 'waiting', 'The server is busy', /goes on by itself/);
+    await h.lookAt(page, h.card(page, second));
     await rate(-1);
     for (const file of [first, second]) await h.waitState(h.card(page, file), 'ready');
 
@@ -106,6 +109,7 @@ describe('what comes between', { concurrency: true }, () => {
     await shows(outcome, 'rejected', 'Wrong type of file', /Accepted here/);
     await page.setInputFiles('#avatar-input', await h.randomFile('poster.png', 9 * h.MiB));
     await shows(outcome, 'rejected', 'Too large', /larger than the \d+ MiB allowed/);
+    await h.lookAt(page, outcome);
     await page.setInputFiles('#avatar-input', small);
     await shows(outcome, 'ready', 'Your avatar is ready', /Before\s+400\s×\s300\spixels, [^]*After\s+512\s×\s512\spixels, [^]*to send/);
 
@@ -134,10 +138,7 @@ describe('what comes between', { concurrency: true }, () => {
     await press(h.card(page, letter), /^Resume/);
     await shows(h.card(page, letter), 'rejected', 'The file has changed', /Choose it again/);
 
-    for (const colorScheme of ['light', 'dark']) {
-      await page.emulateMedia({ colorScheme });
-      assert.deepEqual(await h.axe(page), [], colorScheme);
-    }
+    await h.lookAt(page, h.card(page, letter)); // and at all of the above
 
     seen.console = seen.console.filter((text) => !/ERR_UPLOAD_FILE_CHANGED/.test(text));
     h.assertQuiet(seen, server);
@@ -153,17 +154,24 @@ describe('what comes between', { concurrency: true }, () => {
     await page.setInputFiles('#stream-input', file);
     const card = h.card(page, file);
     await shows(card, 'failed', 'The server’s disk is full', /no room/);
+    await page.setInputFiles('#avatar-input', await h.picture());
+    const outcome = page.locator('#avatar-outcome');
+    await shows(outcome, 'failed', 'The server’s disk is full', /no room/);
+    await h.lookAt(page, card);
     await server.kill();
     server.flags = [];
     await press(card, /^Try again/);
     await shows(card, 'waiting', 'The server cannot be reached', /goes on by itself/);
-    for (const colorScheme of ['light', 'dark']) {
-      await page.emulateMedia({ colorScheme });
-      assert.deepEqual(await h.axe(page), [], colorScheme);
-    }
+    await outcome.getByRole('button', { name: 'Try again' }).press('Enter');
+    await shows(outcome, 'waiting', 'The server cannot be reached', /goes on by itself/);
+    const focused = () => page.evaluate(() => document.activeElement.textContent || document.activeElement.id);
+    await h.until('the focus', async () => /^(Try now|avatar-input)$/.test(await focused()));
+    await h.lookAt(page, card);
 
     await server.start();
     await shows(card, 'ready', 'Complete', /every byte/);
+    await shows(outcome, 'ready', 'Your avatar is ready', /without metadata/);
+    assert.notEqual(await page.evaluate(() => document.activeElement.tagName), 'BODY', 'the focus has a place to be');
 
     // One that says that it stops, and does. That it is not there for a while is no news then.
     const second = await h.randomFile('restart.bin', 8 * h.MiB);
@@ -177,6 +185,7 @@ describe('what comes between', { concurrency: true }, () => {
     await press(h.card(page, second), /^Try now/);
     await unanswered;
     await shows(h.card(page, second), 'waiting', 'The server is restarting', /Nothing is lost/);
+    await h.lookAt(page, h.card(page, second));
     await rate(-1);
     await server.start();
     await shows(h.card(page, second), 'ready', 'Complete', /every byte/);

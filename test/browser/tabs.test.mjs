@@ -70,6 +70,7 @@ test('when the first tab is closed, the second one goes on from where it was', a
 test('the second tab can be told to leave it, and the first goes on', async () => {
   const file = await h.randomFile('left-alone.bin', size);
   const { first, second, url, rate } = await twoTabs(file);
+  await h.lookAt(second.page, h.card(second.page, file));
 
   await h.card(second.page, file).getByRole('button', { name: /^Leave it to the other tab/ }).click();
   await h.card(second.page, file).waitFor({ state: 'detached' });
