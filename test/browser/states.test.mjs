@@ -49,6 +49,7 @@ describe('what comes between', { concurrency: true }, () => {
     await other.page.setInputFiles('#stream-input', closed);
     await h.until('some bytes', async () => await h.sent(other.page, closed) > 0.05);
     await press(h.card(other.page, closed), /^Pause/);
+    await shows(h.card(other.page, closed), 'paused', 'Your upload is paused', /stays on the server/); // so no byte is on its way
     await other.page.close();
 
     await page.setInputFiles('#stream-input', file);
