@@ -33,7 +33,7 @@ func TestHeapLendsToChildren(t *testing.T) {
 	lend(-200 << 20)
 	wantLimit(t, 1<<30)
 	lend(2 << 30) // more than there is: the server itself goes on
-	wantLimit(t, baseMemory-uncounted)
+	wantLimit(t, ownHeap)
 	lend(-2 << 30)
 	wantLimit(t, 1<<30)
 
@@ -41,6 +41,18 @@ func TestHeapLendsToChildren(t *testing.T) {
 	lend(1 << 20)
 	wantLimit(t, math.MaxInt64)
 	lend(-1 << 20)
+}
+
+func TestGarbageIsCollectedAsTheEnvironmentSays(t *testing.T) {
+	for env, want := range map[string]int{"": growPercent, "100": 77} {
+		t.Setenv("GOGC", env)
+		before := debug.SetGCPercent(77) // as the runtime took it from the environment
+		done := paceCollector()
+		if got := debug.SetGCPercent(before); got != want {
+			t.Errorf("GOGC=%q: got %d, want %d", env, got, want)
+		}
+		done()
+	}
 }
 
 // The start fails if the gate is below what one picture may need. config reckons that without knowing the decoders, so what they

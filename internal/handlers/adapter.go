@@ -118,12 +118,17 @@ func (u *tusUpload) GetInfo(ctx context.Context) (handler.FileInfo, error) {
 func (u *tusUpload) WriteChunk(ctx context.Context, offset int64, src io.Reader) (int64, error) {
 	req := requestFrom(ctx)
 	n, err := u.e.store.WriteChunk(u.id, offset, &guarded{src: src, req: req}, req.check())
+	return n, u.chunkEnded(req, err)
+}
+
+// chunkEnded is what tusd is told of a chunk that ended with err.
+func (u *tusUpload) chunkEnded(req *request, err error) error {
 	rec, _ := u.e.store.Lookup(u.id) // if that fails, the header says less
 	req.record = rec
 	if err == nil || rec.State == upload.Receiving && rec.Offset == rec.Length && errors.Is(err, upload.ErrInterrupted) {
-		return n, nil // an interrupt that came after the last byte interrupted nothing
+		return nil // an interrupt that came after the last byte interrupted nothing
 	}
-	return n, req.tusError(err)
+	return req.tusError(err)
 }
 
 func (u *tusUpload) DeclareLength(ctx context.Context, length int64) error {

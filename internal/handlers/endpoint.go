@@ -26,6 +26,7 @@ type endpoint struct {
 	profile      upload.Profile
 	store        Store
 	finisher     Finisher
+	routes       routes
 	base         string // what a Location begins with, before the id
 	basePath     string // the path in it
 	answerWithin time.Duration
@@ -36,7 +37,7 @@ type endpoint struct {
 }
 
 func newEndpoint(h *Handlers, of Endpoint, o Options) (*endpoint, error) {
-	e := &endpoint{h: h, profile: of.Profile, store: of.Store, finisher: o.Finisher, base: of.Profile.Path, basePath: of.Profile.Path, answerWithin: cmp.Or(o.AnswerWithin, answerWithin)}
+	e := &endpoint{h: h, profile: of.Profile, store: of.Store, finisher: o.Finisher, routes: newRoutes(of.Profile.Path), base: of.Profile.Path, basePath: of.Profile.Path, answerWithin: cmp.Or(o.AnswerWithin, answerWithin)}
 	if o.PublicURL != nil {
 		e.base = strings.TrimSuffix(o.PublicURL.String(), "/") + of.Profile.Path
 		e.basePath = strings.TrimSuffix(o.PublicURL.Path, "/") + of.Profile.Path
@@ -72,14 +73,14 @@ func newEndpoint(h *Handlers, of Endpoint, o Options) (*endpoint, error) {
 
 // ServeHTTP finds the handler of a request below the profile's path.
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	req := requestFrom(r.Context())
+	req := requestOf(w)
 	rest := strings.TrimPrefix(r.URL.Path+"/", e.profile.Path) // the path may lack its last slash
 	collection := rest == "" || rest == "/"
 	name, below, nested := strings.Cut(strings.TrimSuffix(rest, "/"), "/")
-	req.route = e.route(collection, below, nested)
+	req.route = e.routes.of(collection, below, nested)
 	id, err := upload.ParseID(name)
 	req.upload = id
-	req.w.Header().Set("Tus-Resumable", tusVersion)
+	req.w.Header()["Tus-Resumable"] = thisVersion
 	if versioned(r) && !nested {
 		if err := checkVersion(r, req.w.Header()); err != nil {
 			e.count(r.Method)
@@ -121,17 +122,23 @@ func versioned(r *http.Request) bool {
 	return false
 }
 
-// route is the template of a request's path, for logs and metrics: what a client chooses is no label.
-func (e *endpoint) route(collection bool, below string, nested bool) string {
+// routes are the templates of requests' paths, for logs and metrics: what a client chooses is no label.
+type routes struct{ collection, upload, status, below string }
+
+func newRoutes(path string) routes {
+	return routes{path, path + "{id}", path + "{id}/status", path + "{id}/{name}"}
+}
+
+func (r routes) of(collection bool, below string, nested bool) string {
 	switch {
 	case collection:
-		return e.profile.Path
+		return r.collection
 	case nested && below == "status":
-		return e.profile.Path + "{id}/status"
+		return r.status
 	case nested:
-		return e.profile.Path + "{id}/{name}"
+		return r.below
 	}
-	return e.profile.Path + "{id}"
+	return r.upload
 }
 
 func (e *endpoint) serveCollection(req *request, r *http.Request) {

@@ -162,7 +162,7 @@ func New(o Options) (*Handlers, error) {
 func (h *Handlers) public(page http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", page)
-	mux.HandleFunc("/events", h.events)
+	mux.HandleFunc("/events", func(w http.ResponseWriter, r *http.Request) { h.events(w, requestOf(w).inContext(r)) })
 	for _, e := range h.endpoints {
 		mux.Handle(e.profile.Path, e)
 		mux.Handle(e.profile.Path[:len(e.profile.Path)-1], e) // tusd takes the path without its slash too

@@ -23,7 +23,7 @@ func (e *endpoint) head(req *request, r *http.Request) {
 		}
 	}
 	h := req.w.Header()
-	h.Set("Cache-Control", "no-store")
+	h["Cache-Control"] = noStore
 	if err := checkVersion(r, h); err != nil {
 		req.fail(err)
 		return
@@ -53,22 +53,21 @@ func (e *endpoint) resume(rec upload.Record) {
 // standing returns the record of the request's upload with an offset that will not move by itself: a request that still
 // adds bytes is interrupted first. A complete upload, or a final, needs no lock; nobody writes to it.
 func (e *endpoint) standing(req *request, r *http.Request) (upload.Record, error) {
-	rec, err := e.store.Lookup(req.upload)
-	if err != nil || rec.State.Complete() || rec.Final {
-		return rec, err
-	}
 	unlock, free := e.store.TryLock(req.upload)
 	if !free {
+		rec, err := e.store.Lookup(req.upload)
+		if err != nil || rec.State.Complete() || rec.Final {
+			return rec, err
+		}
 		ctx, cancel := context.WithTimeout(r.Context(), lockWithin)
 		defer cancel()
-		unlock, err = e.store.Lock(ctx, req.upload, func() {}) // held for an instant: nothing to interrupt
-	}
-	if err != nil {
-		return upload.Record{}, err
+		if unlock, err = e.store.Lock(ctx, req.upload, func() {}); err != nil { // held for an instant: nothing to interrupt
+			return upload.Record{}, err
+		}
 	}
 	defer unlock()
-	rec, err = e.store.Lookup(req.upload)
-	if err == nil && !rec.State.Complete() && rec.Full() {
+	rec, err := e.store.Lookup(req.upload)
+	if err == nil && !rec.State.Complete() && !rec.Final && rec.Full() {
 		return e.complete(req.upload) // the step after the last byte failed
 	}
 	return rec, err

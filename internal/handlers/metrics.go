@@ -56,8 +56,23 @@ func (m *metrics) register(registry *prometheus.Registry) error {
 
 func (m *metrics) observe(req *request, status int, took time.Duration) {
 	m.sent.Add(float64(req.w.sent))
-	code := strconv.Itoa(status/100) + "xx"
-	m.seconds.WithLabelValues(req.route, knownMethod(req.method), code).Observe(took.Seconds())
+	m.seconds.WithLabelValues(req.route, knownMethod(req.method), statusClass(status)).Observe(took.Seconds())
+}
+
+func statusClass(status int) string {
+	switch status / 100 {
+	case 1:
+		return "1xx"
+	case 2:
+		return "2xx"
+	case 3:
+		return "3xx"
+	case 4:
+		return "4xx"
+	case 5:
+		return "5xx"
+	}
+	return "0xx" // none was sent
 }
 
 // knownMethod keeps what a client chooses out of the labels.

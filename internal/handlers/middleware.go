@@ -1,7 +1,6 @@
 package handlers
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"log/slog"
@@ -30,8 +29,8 @@ func (h *Handlers) middleware(next http.Handler) http.Handler {
 
 func (h *Handlers) serve(next http.Handler, req *request, r *http.Request) {
 	header := req.w.Header()
-	header.Set("X-Request-ID", req.id)
-	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set(requestIDKey, req.id)
+	header["X-Content-Type-Options"] = nosniff
 	h.cors.apply(header, r)
 	method, err := effectiveMethod(r)
 	req.method = method
@@ -46,19 +45,42 @@ func (h *Handlers) serve(next http.Handler, req *request, r *http.Request) {
 		// by that, so what follows on this connection is not to be trusted (RFC 9112, section 6.1).
 		header.Set("Connection", "close")
 	}
-	// A shallow copy: net/http keeps looking at the original's body and trailers.
-	inner := r.WithContext(context.WithValue(r.Context(), requestKey{}, req))
-	inner.Method = method
-	next.ServeHTTP(req.w, inner)
+	if method != r.Method {
+		inner := *r // net/http keeps looking at the original
+		inner.Method = method
+		r = &inner
+	}
+	next.ServeHTTP(req.w, r)
 }
 
+// In their canonical form, which costs nothing to find out.
+const (
+	requestIDKey = "X-Request-Id"
+	overrideKey  = "X-Http-Method-Override"
+)
+
+// What headers of most answers say. These slices are never changed, so the answers share them.
+var (
+	nosniff     = []string{"nosniff"}
+	varyOrigin  = []string{"Origin"}
+	thisVersion = []string{tusVersion}
+	noStore     = []string{"no-store"}
+)
+
 func (h *Handlers) newRequest(w http.ResponseWriter, r *http.Request) *request {
-	req := &request{id: requestID(r), method: r.Method, route: "page", outer: r, body: &tap{body: r.Body, length: r.ContentLength, all: &h.flowed}}
-	req.w = &response{ResponseWriter: w, req: req, errors: h.metrics.errors, idle: h.idle}
+	parts := new(struct { // in one piece of memory
+		request  request
+		response response
+		body     tap
+	})
+	req := &parts.request
+	req.id, req.method, req.route, req.outer, req.base = requestID(r), r.Method, "page", r, h.log
+	req.body, req.w = &parts.body, &parts.response
+	req.body.body, req.body.length, req.body.all = r.Body, r.ContentLength, &h.flowed
+	req.w.ResponseWriter, req.w.req, req.w.errors, req.w.idle = w, req, h.metrics.errors, h.idle
 	for key := range r.Trailer { // declared, without values yet
 		req.trailers = append(req.trailers, key)
 	}
-	req.base = h.log
 	return req
 }
 
@@ -66,7 +88,7 @@ var plainID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
 // requestID is the client's X-Request-ID if that can do no harm in a log, else a new one.
 func requestID(r *http.Request) string {
-	if id := r.Header.Get("X-Request-ID"); plainID.MatchString(id) {
+	if id := r.Header.Get(requestIDKey); id != "" && plainID.MatchString(id) {
 		return id
 	}
 	return rand.Text()
@@ -86,15 +108,15 @@ func (h *Handlers) done(req *request, r *http.Request, took time.Duration, cause
 	if cause == nil && !req.base.Enabled(r.Context(), level) {
 		return // most lines are not wanted, and making one costs
 	}
-	args := []any{"method", req.method, "route", req.route, "id", req.upload, "status", status, "seconds", took.Seconds()}
+	args := []any{"request", req.id, "method", req.method, "route", req.route, "id", req.upload, "status", status, "seconds", took.Seconds()}
 	if req.body.n > 0 {
 		args = append(args, "received", req.body.n)
 	}
 	if cause != nil && cause != http.ErrAbortHandler {
-		req.log().Error("panic", append(args, "panic", cause)...)
+		req.base.Error("panic", append(args, "panic", cause)...)
 		panic(http.ErrAbortHandler) // the connection goes; what failed is in the log
 	}
-	req.log().Log(r.Context(), level, "request", args...)
+	req.base.Log(r.Context(), level, "request", args...)
 	if cause != nil {
 		h.metrics.aborts.Inc()
 		panic(http.ErrAbortHandler)
@@ -110,11 +132,11 @@ func abort() { panic(http.ErrAbortHandler) }
 // effectiveMethod resolves X-HTTP-Method-Override before anything is decided by the method (tus 1.0.0,
 // "X-HTTP-Method-Override": it counts, the real one does not).
 func effectiveMethod(r *http.Request) (string, error) {
-	override := strings.Join(r.Header.Values("X-HTTP-Method-Override"), ",") // two are as bad as a bad one
+	override := strings.Join(r.Header.Values(overrideKey), ",") // two are as bad as a bad one
 	if override == "" {
 		return r.Method, nil
 	}
-	r.Header.Del("X-HTTP-Method-Override") // tusd would look at it again
+	r.Header.Del(overrideKey) // tusd would look at it again
 	switch method := strings.ToUpper(override); method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete, http.MethodOptions:
 		return method, nil
@@ -151,7 +173,7 @@ const (
 func (c cors) apply(h http.Header, r *http.Request) {
 	origin := r.Header.Get("Origin")
 	if !c.any {
-		h.Add("Vary", "Origin")
+		h["Vary"] = varyOrigin
 	}
 	switch {
 	case origin == "" || !c.any && !c.origins[origin]:

@@ -13,8 +13,9 @@ import (
 	"sluice/internal/upload"
 )
 
-// request is what we know about one HTTP request beyond its http.Request. It travels in the context, which tusd hands on to
-// the store's adapter and to the hooks. Only the goroutine that serves the request uses it, but for interrupt.
+// request is what we know about one HTTP request beyond its http.Request. It travels with the ResponseWriter, and in the context
+// of those that tusd serves, which it hands on to the store's adapter and to the hooks. Only the goroutine that serves the
+// request uses it, but for interrupt.
 type request struct {
 	id      string       // X-Request-ID of the answer, and of the log
 	method  string       // after X-HTTP-Method-Override
@@ -57,6 +58,14 @@ func (r *request) log() *slog.Logger { return r.base.With("request", r.id) }
 
 // requestFrom returns the state of the request that ctx belongs to.
 func requestFrom(ctx context.Context) *request { return ctx.Value(requestKey{}).(*request) }
+
+// inContext returns a copy of from with r in its context, for [requestFrom].
+func (r *request) inContext(from *http.Request) *http.Request {
+	return from.WithContext(context.WithValue(from.Context(), requestKey{}, r))
+}
+
+// requestOf returns the state of the request that w answers.
+func requestOf(w http.ResponseWriter) *request { return w.(*response).req }
 
 // interrupt makes a request that reads its body stop soon. It may be called from any goroutine, at any time, repeatedly.
 //

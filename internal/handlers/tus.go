@@ -26,11 +26,11 @@ func (e *endpoint) serveTus(req *request, r *http.Request, next http.Handler) {
 	}
 	req.header = r.Header
 	req.w.finish = func(status int, h http.Header) { e.finishHeader(req, status, h) }
-	inner := *r // tusd wants the path below the endpoint, and a body that we can see
+	inner := req.inContext(r) // a copy: tusd wants the path below the endpoint, and a body that we can see
 	inner.URL = &url.URL{Path: string(req.upload)}
 	inner.Body = req.body
 	defer e.confirm(req) // also of an upload whose client could not be told: it expires like any other
-	next.ServeHTTP(req.w, &inner)
+	next.ServeHTTP(req.w, inner)
 }
 
 func (e *endpoint) check(req *request, r *http.Request) (err error) {

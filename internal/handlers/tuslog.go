@@ -27,7 +27,11 @@ func (l tusdLog) Handle(ctx context.Context, rec xslog.Record) error {
 	return nil
 }
 
+// WithAttrs costs something: tusd calls it for every request.
 func (l tusdLog) WithAttrs(attrs []xslog.Attr) xslog.Handler {
+	if !l.to.Enabled(context.Background(), slog.LevelDebug) {
+		return l // nobody will see them
+	}
 	args := make([]any, 0, 2*len(attrs))
 	for _, a := range attrs {
 		args = append(args, a.Key, a.Value.String())
