@@ -14,7 +14,20 @@ import (
 const openFlag = unix.O_NONBLOCK
 
 func datasync(f *os.File) error { return control(f, unix.Fdatasync) }
-func syncFS(dir *os.File) error { return control(dir, unix.Syncfs) }
+
+// syncFS is syncfs(2), where that is known to bring everything to the disk: a file system in user space, say, is asked to write and not
+// to sync.
+func syncFS(dir *os.File) error {
+	var st unix.Statfs_t
+	if err := control(dir, func(fd int) error { return unix.Fstatfs(fd, &st) }); err != nil {
+		return err
+	}
+	switch uint32(st.Type) {
+	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.F2FS_SUPER_MAGIC, unix.OVERLAYFS_SUPER_MAGIC, unix.TMPFS_MAGIC:
+		return control(dir, unix.Syncfs)
+	}
+	return errors.ErrUnsupported
+}
 
 func writeback(f *os.File, off, n int64) {
 	_ = control(f, func(fd int) error { return unix.SyncFileRange(fd, off, n, unix.SYNC_FILE_RANGE_WRITE) })

@@ -44,7 +44,8 @@ type File struct {
 	onlyLook  bool      // see [Inspect]
 	holes     bool      // the file system can tell how far a file was written, see durable.ReportsHoles
 	release   func() error
-	lifetime  time.Duration // see [Options]
+	journal   *durable.Journal // nil: files are synced one by one, or not at all
+	lifetime  time.Duration    // see [Options]
 	retention time.Duration
 	maxBytes  int64
 	direct    func(mediaType string) bool // see [Options]
@@ -63,6 +64,7 @@ type File struct {
 
 	awaited awaited // parts that finals wait for
 
+	journalBytes int64  // of each file of the journal
 	keepRejected bool   // see [Options]
 	digest       string // likewise
 
@@ -241,18 +243,23 @@ func (f *File) Complete(id upload.ID) (upload.Record, error) {
 	if err := f.makeContent(e); err != nil {
 		return e.rec.Record, err
 	}
+	err = f.complete(e)
+	return e.rec.Record, err
+}
+
+// complete is Complete for e, whose bytes are all there, with its content if that is not durable.
+func (f *File) complete(e *entry, with ...durable.Change) error {
 	if err := f.judgeStored(e); err != nil {
-		return e.rec.Record, err
+		return err
 	}
 	if err := f.prove(e); err != nil {
-		return e.rec.Record, err
+		return err
 	}
 	next, digest := upload.Received, f.followed(e)
 	if !e.rec.Partial && f.direct != nil && f.direct(e.rec.MediaType) && (f.digest == "" || digest != "") {
 		next = upload.Ready
 	}
-	err = f.change(e, func(rec *stored) { rec.State, rec.checked, rec.Digest = next, nil, digest })
-	return e.rec.Record, err
+	return f.change(e, func(rec *stored) { rec.State, rec.checked, rec.Digest = next, nil, digest }, with...)
 }
 
 // makeContent makes the file of an upload without bytes.

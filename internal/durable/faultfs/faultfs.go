@@ -56,6 +56,8 @@ func (o Op) String() string { return fmt.Sprintf("%d: %s %s", o.Number, o.Name, 
 type FS struct {
 	// Blind files allocate nothing, so that durable.ReportsHoles says no. Set it before use.
 	Blind bool
+	// NoFlush has Flush unsupported, as on a file system in user space. Set it before use.
+	NoFlush bool
 
 	under durable.FS
 
@@ -186,7 +188,13 @@ func (f *FS) SyncDir(name string) error {
 	return f.run("SyncDir", name, func() error { return f.under.SyncDir(name) })
 }
 
-func (f *FS) Flush() error         { return f.run("Flush", "", f.under.Flush) }
+func (f *FS) Flush() error {
+	if f.NoFlush {
+		return errors.ErrUnsupported
+	}
+	return f.run("Flush", "", f.under.Flush)
+}
+
 func (f *FS) Free() (int64, error) { return get(f, "Free", "", f.under.Free) }
 
 // File is a file of an [FS].
