@@ -44,3 +44,6 @@ func ReadNames(fsys FS, dir string) (names []string, err error) {
 	}
 	return names, nil
 }
+
+// WaitSettled waits until nothing is flushed in the background.
+func WaitSettled(j *Journal) { j.work.Wait() }

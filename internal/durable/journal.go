@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path"
 	"slices"
@@ -41,7 +40,6 @@ type Journal struct {
 	slots      [2]*slot
 	active     *slot
 	generation uint64 // of the newest slot
-	before     int64  // up to where the generation before it counts
 	timer      *time.Timer
 }
 
@@ -81,8 +79,8 @@ const (
 // NewJournal begins an empty journal of at most twice limit bytes in dir; what an older one left there is overwritten, see [Replay].
 // It returns errors.ErrUnsupported where the file system cannot be flushed as a whole. observe may be nil. Close it in the end.
 func NewJournal(fsys FS, dir string, limit int64, observe func(seconds float64)) (*Journal, error) {
-	if err := fsys.Flush(); err != nil {
-		return nil, err
+	if !fsys.CanFlush() {
+		return nil, errors.ErrUnsupported
 	}
 	if observe == nil {
 		observe = func(float64) {}
@@ -234,9 +232,8 @@ func (j *Journal) write() (*slot, error) {
 		if err != nil {
 			return nil, errors.Join(append(errs, err)...)
 		}
-		h := header{generation: s.generation, before: j.before}
 		j.mu.Unlock()
-		err = j.put(s, h)
+		err = j.put(s)
 		j.mu.Lock()
 		if err == nil {
 			s.end += padded(len(j.buf))
@@ -249,8 +246,8 @@ func (j *Journal) write() (*slot, error) {
 }
 
 // put writes buf to the end of s and syncs it. Where s has to grow it does so by more than is needed.
-func (j *Journal) put(s *slot, h header) error {
-	h.seal(j.buf)
+func (j *Journal) put(s *slot) error {
+	header{generation: s.generation}.seal(j.buf)
 	n := padded(len(j.buf))
 	if s.end+n > s.size {
 		n = min((s.end+n+journalStep-1)/journalStep*journalStep, j.limit) - s.end
@@ -293,7 +290,7 @@ func (j *Journal) room(n int64) (*slot, error) {
 	}
 	if j.active.end == 0 {
 		j.generation++
-		j.active.generation, j.before = j.generation, s.end
+		j.active.generation = j.generation
 	}
 	return j.active, nil
 }
@@ -389,8 +386,7 @@ func (j *Journal) settleLater() {
 	})
 }
 
-// doAgain does the changes in the first end bytes of s to their files, but for those that a later one has overtaken, each
-// durably.
+// doAgain does the changes in the first end bytes of s to their files, and those in the other slot that come after them, each durably.
 func (j *Journal) doAgain(s *slot, end int64) error {
 	var found []generation
 	for _, of := range j.slots {
@@ -405,9 +401,6 @@ func (j *Journal) doAgain(s *slot, end int64) error {
 		found = append(found, g)
 	}
 	for _, c := range lastOf(found) {
-		if c.src != io.ReaderAt(s.file) {
-			continue
-		}
 		if err := c.do(j.fs, true); err != nil {
 			return err
 		}

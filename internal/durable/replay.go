@@ -16,14 +16,13 @@ import (
 
 // The files of a journal hold batches, each at the begin of a block, so that none is in a sector that another is written to:
 //
-//	magic, length of what follows the header, generation, before, CRC-32C of all but magic and itself; then for each change
+//	magic, length of what follows the header, generation, CRC-32C of all but magic and itself; then for each change
 //	its kind, the lengths of its name and its data, and both
 //
-// Numbers are little-endian. The first batch that is not right, or is of another generation than the first of all, ends what counts; so
-// does, in the generation before the newest, the offset that the newest names: what follows it was told to have failed.
+// Numbers are little-endian. The first batch that is not right, or is of another generation than the first of all, ends what counts.
 const (
 	journalMagic = "SlJ1"
-	headerBytes  = 32
+	headerBytes  = 20
 	changeBytes  = 1 + 2 + 4 // of a change without its name and data
 	blockBytes   = 4096
 )
@@ -39,7 +38,6 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 type header struct {
 	length     uint32
 	generation uint64
-	before     int64
 	sum        uint32
 }
 
@@ -48,9 +46,8 @@ func (h header) seal(batch []byte) {
 	copy(batch, journalMagic)
 	binary.LittleEndian.PutUint32(batch[4:], uint32(len(batch)-headerBytes))
 	binary.LittleEndian.PutUint64(batch[8:], h.generation)
-	binary.LittleEndian.PutUint64(batch[16:], uint64(h.before))
-	clear(batch[24:headerBytes])
-	binary.LittleEndian.PutUint32(batch[24:], crc32.Checksum(batch[4:], castagnoli))
+	clear(batch[16:headerBytes])
+	binary.LittleEndian.PutUint32(batch[16:], crc32.Checksum(batch[4:], castagnoli))
 }
 
 // parseHeader reads what seal wrote; false if it is none.
@@ -59,7 +56,7 @@ func parseHeader(raw []byte) (h header, ok bool) {
 		return h, false
 	}
 	h.length, h.generation = binary.LittleEndian.Uint32(raw[4:]), binary.LittleEndian.Uint64(raw[8:])
-	h.before, h.sum = int64(binary.LittleEndian.Uint64(raw[16:])), binary.LittleEndian.Uint32(raw[24:])
+	h.sum = binary.LittleEndian.Uint32(raw[16:])
 	return h, true
 }
 
@@ -101,9 +98,7 @@ type generation struct {
 	name   string // of the file
 	file   io.Closer
 	number uint64 // 0 if there is nothing
-	before int64
 	list   []change
-	ends   []int64 // for each of list, where its batch ends
 }
 
 // readGeneration reads the batches in the first limit bytes of a file.
@@ -122,11 +117,11 @@ func readGeneration(file io.ReaderAt, limit int64) (g generation, err error) {
 		if err := readFull(file, raw[headerBytes:], off+headerBytes); err != nil {
 			return g, err
 		}
-		clear(raw[24:headerBytes])
+		clear(raw[16:headerBytes])
 		if crc32.Checksum(raw[4:], castagnoli) != h.sum {
 			break
 		}
-		g.number, g.before = h.generation, h.before
+		g.number = h.generation
 		if err := g.add(file, off, raw); err != nil {
 			return g, err
 		}
@@ -143,7 +138,6 @@ func readFull(file io.ReaderAt, p []byte, off int64) error {
 
 // add notes the changes of a batch, which is as it was written.
 func (g *generation) add(src io.ReaderAt, off int64, batch []byte) error {
-	end := off + padded(len(batch))
 	for at := headerBytes; at < len(batch); {
 		if len(batch)-at < changeBytes {
 			return errJournal
@@ -156,7 +150,6 @@ func (g *generation) add(src io.ReaderAt, off int64, batch []byte) error {
 		}
 		name := string(batch[at : at+nameLen])
 		g.list = append(g.list, change{name: name, gone: kind == changeGone, src: src, off: off + int64(at+nameLen), n: n})
-		g.ends = append(g.ends, end)
 		at += nameLen + n
 	}
 	return nil
@@ -168,11 +161,8 @@ var errJournal = errors.New("durable: journal of a form that this version does n
 func lastOf(found []generation) []change {
 	slices.SortFunc(found, func(a, b generation) int { return cmp.Compare(a.number, b.number) })
 	last := make(map[string]change)
-	for i, g := range found {
-		for k, c := range g.list {
-			if i+1 < len(found) && found[i+1].number == g.number+1 && g.ends[k] > found[i+1].before {
-				break
-			}
+	for _, g := range found {
+		for _, c := range g.list {
 			last[c.name] = c
 		}
 	}
@@ -244,8 +234,12 @@ func Replay(fsys FS, dir string) (files int, err error) {
 	for _, g := range found { // oldest first now
 		names = append(names, g.name)
 	}
-	if err := fsys.Flush(); err != nil {
-		return 0, fmt.Errorf("durable: replay: %w", err)
+	if fsys.Flush() != nil { // perhaps for the sake of others
+		for _, c := range list {
+			if err := c.do(fsys, true); err != nil {
+				return 0, fmt.Errorf("durable: replay of %s: %w", c.name, err)
+			}
+		}
 	}
 	return len(list), removeJournal(fsys, dir, names)
 }

@@ -210,7 +210,8 @@ func (f *File) received(e *entry) {
 // makeSure makes the bytes of e that count durable, with their name.
 func (f *File) makeSure(e *entry, file durable.File) error {
 	if !e.unsynced {
-		if err := f.datasync(file); err != nil {
+		e.named = e.named || f.flushed.Load()
+		if err := f.syncFound(file); err != nil {
 			f.doubt(e)
 			return fmt.Errorf("store: sync %s: %w", e.id, f.diskError(err))
 		}
@@ -220,6 +221,14 @@ func (f *File) makeSure(e *entry, file durable.File) error {
 		return fmt.Errorf("store: sync %s again: %w", e.id, f.diskError(err))
 	}
 	return f.syncName(e)
+}
+
+// syncFound makes what is in a file durable that this process has not written to since it knew that all of it is.
+func (f *File) syncFound(file durable.File) error {
+	if f.flushed.Load() {
+		return file.Written()
+	}
+	return f.datasync(file)
 }
 
 // giveUpUnsynced cuts the bytes of e where they are no longer provably on the disk. That a sync has failed is told once: the

@@ -45,6 +45,7 @@ type File struct {
 	holes     bool      // the file system can tell how far a file was written, see durable.ReportsHoles
 	release   func() error
 	journal   *durable.Journal // nil: files are synced one by one, or not at all
+	flushed   atomic.Bool      // what lay there when the store was opened is on the disk
 	lifetime  time.Duration    // see [Options]
 	retention time.Duration
 	maxBytes  int64
@@ -324,9 +325,12 @@ func (f *File) open(rec upload.Record, suffix string) (io.ReadSeekCloser, upload
 }
 
 // Due implements [Store]. It is also how the store learns, once, what lies there: what was promised, whose it is, and
-// which finals wait.
+// which finals wait. What a process left that was killed is made durable first, all at once where that can be.
 func (f *File) Due(ctx context.Context, do func(upload.Record) bool) error {
 	defer f.replaceAll()
+	if f.durable && f.fs.Flush() == nil {
+		f.flushed.Store(true)
+	}
 	return f.each(func(id upload.ID) bool {
 		if !f.mayBeDue(id) {
 			return ctx.Err() == nil

@@ -188,8 +188,11 @@ func (f *FS) SyncDir(name string) error {
 	return f.run("SyncDir", name, func() error { return f.under.SyncDir(name) })
 }
 
+// CanFlush fails never: it asks no disk.
+func (f *FS) CanFlush() bool { return !f.NoFlush && f.under.CanFlush() }
+
 func (f *FS) Flush() error {
-	if f.NoFlush {
+	if !f.CanFlush() {
 		return errors.ErrUnsupported
 	}
 	return f.run("Flush", "", f.under.Flush)
@@ -262,6 +265,8 @@ func (f *File) Datasync() error {
 
 // Writeback passes: it is a hint.
 func (f *File) Writeback(off, n int64) { f.under.Writeback(off, n) }
+
+func (f *File) Written() error { return f.run("Written", f.under.Written) }
 
 // Forget passes: it is a hint.
 func (f *File) Forget() { f.under.Forget() }
