@@ -40,6 +40,8 @@ type FS interface {
 	// Flush makes everything durable that was written to the file system. It returns errors.ErrUnsupported where the
 	// system cannot do that for one file system alone.
 	Flush() error
+	// CanFlush tells whether Flush is supported.
+	CanFlush() bool
 	// Free is the number of bytes that an unprivileged process may still write.
 	Free() (int64, error)
 }
@@ -61,6 +63,9 @@ type File interface {
 	// Datasync returns when the bytes, and the length that is needed to read them, would survive a power cut. After an
 	// error nothing is known about bytes written since the last success, and the handle must not be trusted again.
 	Datasync() error
+	// Written returns when nothing of the file is left to be handed to the disk, which may still hold it in a memory of its own: after
+	// a [FS.Flush] that is all that Datasync could find out. Its error is as that of Datasync.
+	Written() error
 	// Writeback asks the system to begin writing n bytes at off, so that a later Datasync finds little to do. A hint.
 	Writeback(off, n int64)
 	// Forget drops what the system holds of the file in memory and need not write any more, so that it is read from the disk.
@@ -152,6 +157,7 @@ func (r *Root) SyncDir(name string) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
+func (r *Root) CanFlush() bool       { return canSyncFS(r.dir) }
 func (r *Root) Flush() error         { return syncFS(r.dir) }
 func (r *Root) Free() (int64, error) { return statFree(r.dir) }
 
@@ -159,6 +165,7 @@ func (r *Root) Free() (int64, error) { return statFree(r.dir) }
 type osFile struct{ *os.File }
 
 func (f osFile) Datasync() error           { return datasync(f.File) }
+func (f osFile) Written() error            { return written(f.File) }
 func (f osFile) Forget()                   { forget(f.File) }
 func (f osFile) Writeback(off, n int64)    { writeback(f.File, off, n) }
 func (f osFile) FirstHole() (int64, error) { return firstHole(f.File) }

@@ -14,10 +14,36 @@ import (
 const openFlag = unix.O_NONBLOCK
 
 func datasync(f *os.File) error { return control(f, unix.Fdatasync) }
-func syncFS(dir *os.File) error { return control(dir, unix.Syncfs) }
+
+// syncFS is syncfs(2).
+func syncFS(dir *os.File) error {
+	if !canSyncFS(dir) {
+		return errors.ErrUnsupported
+	}
+	return control(dir, unix.Syncfs)
+}
+
+// canSyncFS tells where syncfs(2) is known to bring everything to the disk. A file system in user space, say, is only asked to write.
+func canSyncFS(dir *os.File) bool {
+	var st unix.Statfs_t
+	if err := control(dir, func(fd int) error { return unix.Fstatfs(fd, &st) }); err != nil {
+		return false
+	}
+	switch uint32(st.Type) {
+	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.F2FS_SUPER_MAGIC, unix.OVERLAYFS_SUPER_MAGIC, unix.TMPFS_MAGIC:
+		return true
+	}
+	return false
+}
 
 func writeback(f *os.File, off, n int64) {
 	_ = control(f, func(fd int) error { return unix.SyncFileRange(fd, off, n, unix.SYNC_FILE_RANGE_WRITE) })
+}
+
+// written asks for errors of writes that nobody was told of, too.
+func written(f *os.File) error {
+	const all = unix.SYNC_FILE_RANGE_WAIT_BEFORE | unix.SYNC_FILE_RANGE_WRITE | unix.SYNC_FILE_RANGE_WAIT_AFTER
+	return control(f, func(fd int) error { return unix.SyncFileRange(fd, 0, 0, all) })
 }
 
 func forget(f *os.File) {

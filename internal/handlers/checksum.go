@@ -95,14 +95,14 @@ func (r *request) takeChecksum(from *http.Request) error {
 // announced counts too; but nobody knew of it while the bytes flowed, so a crash meanwhile keeps them, as it keeps any.
 func (r *request) check() upload.Check {
 	if r.checksum != nil {
-		return upload.Check{Announced: true, Declared: r.declared, Verify: func(chunk io.Reader) error {
+		return upload.Check{Announced: true, Declared: r.declared, Whole: true, Verify: func(chunk io.Reader) error {
 			return errors.Join(r.checksum.verdict(), r.checkTrailer(chunk))
 		}}
 	}
 	if r.body.length >= 0 {
-		return upload.Check{Declared: r.declared} // a body of known length has no trailer in HTTP/1.1
+		return upload.Check{Declared: r.declared, Whole: true} // a body of known length has no trailer in HTTP/1.1
 	}
-	return upload.Check{Announced: slices.Contains(r.trailers, checksumKey), Quiet: true, Declared: r.declared, Verify: r.checkTrailer}
+	return upload.Check{Announced: slices.Contains(r.trailers, checksumKey), Quiet: true, Declared: r.declared, Whole: true, Verify: r.checkTrailer}
 }
 
 // checkTrailer compares chunk with the checksum in the trailer, if there is one.

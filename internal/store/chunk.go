@@ -52,6 +52,7 @@ type chunk struct {
 	held   bool                  // no byte of it counts yet
 	quiet  bool                  // its offset is not told yet
 	undo   bool                  // the length goes with it: see [upload.Check]
+	whole  bool                  // it may complete the upload: see [upload.Check]
 	sum    *running              // digest of the bytes below pos; nil if it is not known
 	before *running              // the same of those below off
 }
@@ -63,7 +64,7 @@ func (f *File) beginChunk(id upload.ID, off int64, check upload.Check) (*chunk, 
 		return nil, err
 	}
 	c := &chunk{f: f, e: e, off: off, pos: off, synced: off, begun: off,
-		length: e.rec.Length, judged: f.judge == nil || e.judged || e.rec.Partial, verify: check.Verify, held: check.Announced, quiet: check.Quiet, undo: check.Declared}
+		length: e.rec.Length, judged: f.judge == nil || e.judged || e.rec.Partial, verify: check.Verify, held: check.Announced, quiet: check.Quiet, undo: check.Declared, whole: check.Whole}
 	if off%blockBytes != 0 {
 		c.seam = blockEnd(off)
 	}

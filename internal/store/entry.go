@@ -210,7 +210,8 @@ func (f *File) received(e *entry) {
 // makeSure makes the bytes of e that count durable, with their name.
 func (f *File) makeSure(e *entry, file durable.File) error {
 	if !e.unsynced {
-		if err := f.datasync(file); err != nil {
+		e.named = e.named || f.flushed.Load()
+		if err := f.syncFound(file); err != nil {
 			f.doubt(e)
 			return fmt.Errorf("store: sync %s: %w", e.id, f.diskError(err))
 		}
@@ -220,6 +221,14 @@ func (f *File) makeSure(e *entry, file durable.File) error {
 		return fmt.Errorf("store: sync %s again: %w", e.id, f.diskError(err))
 	}
 	return f.syncName(e)
+}
+
+// syncFound makes what is in a file durable that this process has not written to since it knew that all of it is.
+func (f *File) syncFound(file durable.File) error {
+	if f.flushed.Load() {
+		return file.Written()
+	}
+	return f.datasync(file)
 }
 
 // giveUpUnsynced cuts the bytes of e where they are no longer provably on the disk. That a sync has failed is told once: the
@@ -291,7 +300,7 @@ func (f *File) openContent(id upload.ID) (durable.File, error) {
 
 // syncName makes the name of the content of e durable, unless it is, or its first record will do that.
 func (f *File) syncName(e *entry) error {
-	if e.named || e.unrecorded {
+	if e.named || e.unrecorded && f.journal == nil {
 		return nil
 	}
 	if err := f.fs.SyncDir(path.Dir(f.name(e.id, ""))); err != nil {
@@ -327,16 +336,20 @@ func (f *File) saveChecked(e *entry, checked *int64) error {
 	return nil
 }
 
-// save writes the record of e, whose mutex is held, and has everybody told of a new state.
-func (f *File) save(e *entry) error {
+// save writes the record of e, whose mutex is held, and has everybody told of a new state. The files in with are as durable as
+// the record, and there if it is: content that is written already, or variants, which are written then.
+func (f *File) save(e *entry, with ...durable.Change) error {
 	raw, err := e.rec.encode()
 	if err != nil {
 		return fmt.Errorf("store: encode record of %s: %w", e.id, err)
 	}
-	if err := f.writeRecord(e, raw); err != nil {
+	if err := f.writeRecord(e, raw, with); err != nil {
 		return fmt.Errorf("store: write record of %s: %w", e.id, f.diskError(err))
 	}
-	e.saved, e.unrecorded, e.named = e.rec.synced, false, f.durable && !e.fresh
+	e.saved, e.unrecorded = e.rec.synced, false
+	if f.durable && f.journal == nil {
+		e.named = !e.fresh // they are in one directory
+	}
 	was := e.told
 	e.told = e.rec.State
 	f.tell(was, e.rec.Record)
@@ -350,26 +363,59 @@ const (
 	pageBytes = 4096
 )
 
-// writeRecord puts raw in the place of the record of e: as a whole file, or, where nothing has to survive a power cut, in one
-// write over the old one if that has room. ext4 begins to write to the disk whenever a file is renamed over another.
-func (f *File) writeRecord(e *entry, raw []byte) error {
-	name := f.name(e.id, infoSuffix)
-	if f.durable {
-		return durable.WriteFile(f.fs, name, raw, true)
+// writeRecord puts raw in the place of the record of e, durably where the store is: by the journal, else as a file of its own.
+func (f *File) writeRecord(e *entry, raw []byte, with []durable.Change) error {
+	switch {
+	case f.journal != nil:
+		raw = f.padded(e, raw)
+		record := durable.Change{Name: f.name(e.id, infoSuffix), Data: raw}
+		return f.journal.Commit(func() error {
+			if err := f.writeFiles(e, with); err != nil {
+				return err
+			}
+			return f.putRecord(e, raw)
+		}, append(with, record)...)
+	case f.durable:
+		if err := f.writeFiles(e, with); err != nil {
+			return err
+		}
+		return durable.WriteFile(f.fs, f.name(e.id, infoSuffix), raw, true)
 	}
-	if len(raw) <= e.room && e.room <= pageBytes && !e.unrecorded && f.overwrite(name, padded(raw, e.room)) == nil {
+	if err := f.writeFiles(e, with); err != nil {
+		return err
+	}
+	return f.putRecord(e, f.padded(e, raw))
+}
+
+// putRecord writes raw over the record of e if that has as much room, or makes a new file of it. ext4 begins to write to the disk
+// whenever a file is renamed over another.
+func (f *File) putRecord(e *entry, raw []byte) error {
+	name := f.name(e.id, infoSuffix)
+	if len(raw) == e.room && e.room <= pageBytes && !e.unrecorded && f.overwrite(name, os.O_WRONLY, raw) == nil {
 		return nil
 	}
-	raw = padded(raw, (len(raw)+recordRoom-1)/recordRoom*recordRoom)
-	err := durable.WriteFile(f.fs, name, raw, false)
+	err := f.makeRecord(e, name, raw)
 	if e.room = len(raw); err != nil {
 		e.room = 0
 	}
 	return err
 }
 
-func (f *File) overwrite(name string, raw []byte) error {
-	file, err := f.fs.OpenFile(name, os.O_WRONLY)
+// makeRecord makes a new file of a record. The first of an upload needs no other name until it is whole where the journal can make
+// up for what a crash leaves.
+func (f *File) makeRecord(e *entry, name string, raw []byte) error {
+	if !e.unrecorded || f.journal == nil {
+		return durable.WriteFile(f.fs, name, raw, false)
+	}
+	err := f.overwrite(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, raw)
+	if err != nil {
+		f.fs.Remove(name) // it is none
+	}
+	return err
+}
+
+func (f *File) overwrite(name string, flag int, raw []byte) error {
+	file, err := f.fs.OpenFile(name, flag)
 	if err != nil {
 		return err
 	}
@@ -377,15 +423,36 @@ func (f *File) overwrite(name string, raw []byte) error {
 	return errors.Join(err, file.Close())
 }
 
-// padded is a text in JSON with spaces behind it, n bytes in all.
-func padded(raw []byte, n int) []byte { return append(raw, bytes.Repeat([]byte{' '}, n-len(raw))...) }
+// writeFiles writes what goes with a record, but for content, which is there. Where nothing else makes it durable it is synced, also
+// in a store that is not durable: after a power cut nothing else would tell that it is whole.
+func (f *File) writeFiles(e *entry, with []durable.Change) error {
+	content := f.name(e.id, "")
+	for _, c := range with {
+		if c.Name == content {
+			continue
+		}
+		if err := durable.WriteFile(f.fs, c.Name, c.Data, f.journal == nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
-// change saves what alter does to the record, or leaves it as it was if that fails.
-func (f *File) change(e *entry, alter func(*stored)) error {
+// padded is the record raw of e with spaces behind it, which JSON allows: as long as the room that its file has, if that is enough.
+func (f *File) padded(e *entry, raw []byte) []byte {
+	room := e.room
+	if len(raw) > room {
+		room = (len(raw) + recordRoom - 1) / recordRoom * recordRoom
+	}
+	return append(raw, bytes.Repeat([]byte{' '}, room-len(raw))...)
+}
+
+// change saves what alter does to the record, with the files in with, or leaves it as it was if that fails.
+func (f *File) change(e *entry, alter func(*stored), with ...durable.Change) error {
 	before := e.rec
 	alter(&e.rec)
 	e.rec.Changed = time.Now().UTC().Truncate(time.Millisecond)
-	if err := f.save(e); err != nil {
+	if err := f.save(e, with...); err != nil {
 		e.rec = before
 		return err
 	}

@@ -35,6 +35,7 @@ type rig struct {
 	dir     string
 	blind   bool
 	durable bool
+	journal bool // else each file is synced by itself
 	root    *durable.Root
 	fs      *faultfs.FS
 	s       *store.File
@@ -42,7 +43,19 @@ type rig struct {
 
 func newRig(t *testing.T, isDurable, blind bool) *rig {
 	t.Helper()
-	r := &rig{T: t, dir: t.TempDir(), durable: isDurable, blind: blind}
+	return (&rig{T: t, durable: isDurable, blind: blind}).begin()
+}
+
+// newJournalRig is a durable one with a journal.
+func newJournalRig(t *testing.T) *rig {
+	t.Helper()
+	return (&rig{T: t, durable: true, journal: true}).begin()
+}
+
+func (r *rig) begin() *rig {
+	r.Helper()
+	t := r.T
+	r.dir = t.TempDir()
 	if err := os.Mkdir(filepath.Join(r.dir, ".sluice"), 0o750); err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +71,7 @@ func (r *rig) open() {
 		r.Fatal(err)
 	}
 	r.root, r.fs = root, faultfs.New(root)
-	r.fs.Blind = r.blind
+	r.fs.Blind, r.fs.NoFlush = r.blind, !r.journal
 	r.s, err = store.OpenOn(r.fs, store.Options{Profile: "test", Flat: true, Durable: r.durable, Variants: []string{"64"},
 		Judge: typed, Metrics: store.NewMetrics(), Logger: quiet}, nothing)
 	if err != nil {
@@ -98,6 +111,15 @@ func (r *rig) write(from, to int64) error {
 	return err
 }
 
+// writeAll sends all bytes, and has the upload completed with them.
+func (r *rig) writeAll() error {
+	if _, err := r.s.WriteChunk(victim, 0, bytes.NewReader(whole), upload.Check{Whole: true}); err != nil {
+		return err
+	}
+	_, err := r.s.Complete(victim)
+	return err
+}
+
 // steps bring the victim from nothing to ready, each from where the one before leaves it.
 func (r *rig) steps() []func() error {
 	return []func() error{
@@ -125,6 +147,7 @@ var scenarios = []struct {
 	{"first chunk", 1, 0, func(r *rig) error { return r.write(0, half) }, upload.Receiving, upload.Receiving},
 	{"next chunk", 2, half, func(r *rig) error { return r.write(half, half+100) }, upload.Receiving, upload.Receiving},
 	{"chunk taken back", 2, half, refusedChunk, upload.Receiving, upload.Receiving},
+	{"all at once", 1, 0, (*rig).writeAll, upload.Receiving, upload.Received},
 	{"complete", 3, int64(len(whole)), func(r *rig) error { return r.steps()[3]() }, upload.Receiving, upload.Received},
 	{"publish", 4, int64(len(whole)), func(r *rig) error { return r.steps()[4]() }, upload.Received, upload.Ready},
 	{"reject", 4, int64(len(whole)), func(r *rig) error { _, err := r.s.Reject(victim, unwanted); return err }, upload.Received, upload.Rejected},
@@ -151,19 +174,25 @@ func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
 func TestAFailureAnywhereLeavesTheTruth(t *testing.T) {
 	for _, mode := range []struct {
-		name           string
-		durable, blind bool
-		hows           []faultfs.How
+		name string
+		rig  rig
+		hows []faultfs.How
 	}{
-		{"durable", true, false, []faultfs.How{faultfs.Refused, faultfs.Unsaid, faultfs.Fatal}},
-		{"durable, holes not reported", true, true, []faultfs.How{faultfs.Refused, faultfs.Fatal}},
-		{"not durable", false, false, []faultfs.How{faultfs.Refused, faultfs.Fatal}},
+		{"durable, by the journal", rig{durable: true, journal: true}, []faultfs.How{faultfs.Refused, faultfs.Unsaid, faultfs.Fatal}},
+		{"durable", rig{durable: true}, []faultfs.How{faultfs.Refused, faultfs.Unsaid, faultfs.Fatal}},
+		{"durable, holes not reported", rig{durable: true, blind: true}, []faultfs.How{faultfs.Refused, faultfs.Fatal}},
+		{"not durable", rig{}, []faultfs.How{faultfs.Refused, faultfs.Fatal}},
 	} {
 		for _, how := range mode.hows {
 			for i := range scenarios {
 				t.Run(fmt.Sprintf("%s/%s/%s", mode.name, how, scenarios[i].name), func(t *testing.T) {
 					t.Parallel()
-					for k := 1; disturb(t, newRig(t, mode.durable, mode.blind), i, k, how); k++ {
+					for k := 1; ; k++ {
+						r := mode.rig
+						r.T = t
+						if !disturb(t, r.begin(), i, k, how) {
+							return
+						}
 					}
 				})
 			}
@@ -453,7 +482,7 @@ func TestAFullDiskIsInsufficientStorageEverywhere(t *testing.T) {
 
 func TestAnUnwrittenRecordLeavesTheOldState(t *testing.T) {
 	for _, s := range scenarios {
-		if s.from == s.to || s.from == "" || s.to == "" {
+		if s.from == s.to || s.from == "" || s.to == "" || s.name == "all at once" {
 			continue
 		}
 		t.Run(s.name, func(t *testing.T) {
@@ -553,7 +582,7 @@ func TestBytesOfARejectedUploadGoInTheEnd(t *testing.T) {
 }
 
 func TestNothingWorksOnADeadDiskAndNothingIsClaimed(t *testing.T) {
-	r := newRig(t, true, false)
+	r := newJournalRig(t)
 	for _, step := range r.steps()[:2] {
 		r.must(step())
 	}

@@ -44,7 +44,9 @@ type File struct {
 	onlyLook  bool      // see [Inspect]
 	holes     bool      // the file system can tell how far a file was written, see durable.ReportsHoles
 	release   func() error
-	lifetime  time.Duration // see [Options]
+	journal   *durable.Journal // nil: files are synced one by one, or not at all
+	flushed   atomic.Bool      // what lay there when the store was opened is on the disk
+	lifetime  time.Duration    // see [Options]
 	retention time.Duration
 	maxBytes  int64
 	direct    func(mediaType string) bool // see [Options]
@@ -63,6 +65,7 @@ type File struct {
 
 	awaited awaited // parts that finals wait for
 
+	journalBytes int64  // of each file of the journal
 	keepRejected bool   // see [Options]
 	digest       string // likewise
 
@@ -241,18 +244,23 @@ func (f *File) Complete(id upload.ID) (upload.Record, error) {
 	if err := f.makeContent(e); err != nil {
 		return e.rec.Record, err
 	}
+	err = f.complete(e)
+	return e.rec.Record, err
+}
+
+// complete is Complete for e, whose bytes are all there, with its content if that is not durable.
+func (f *File) complete(e *entry, with ...durable.Change) error {
 	if err := f.judgeStored(e); err != nil {
-		return e.rec.Record, err
+		return err
 	}
 	if err := f.prove(e); err != nil {
-		return e.rec.Record, err
+		return err
 	}
 	next, digest := upload.Received, f.followed(e)
 	if !e.rec.Partial && f.direct != nil && f.direct(e.rec.MediaType) && (f.digest == "" || digest != "") {
 		next = upload.Ready
 	}
-	err = f.change(e, func(rec *stored) { rec.State, rec.checked, rec.Digest = next, nil, digest })
-	return e.rec.Record, err
+	return f.change(e, func(rec *stored) { rec.State, rec.checked, rec.Digest = next, nil, digest }, with...)
 }
 
 // makeContent makes the file of an upload without bytes.
@@ -317,9 +325,12 @@ func (f *File) open(rec upload.Record, suffix string) (io.ReadSeekCloser, upload
 }
 
 // Due implements [Store]. It is also how the store learns, once, what lies there: what was promised, whose it is, and
-// which finals wait.
+// which finals wait. What a process left that was killed is made durable first, all at once where that can be.
 func (f *File) Due(ctx context.Context, do func(upload.Record) bool) error {
 	defer f.replaceAll()
+	if f.durable && f.fs.Flush() == nil {
+		f.flushed.Store(true)
+	}
 	return f.each(func(id upload.ID) bool {
 		if !f.mayBeDue(id) {
 			return ctx.Err() == nil

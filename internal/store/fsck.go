@@ -94,6 +94,11 @@ func (c *fsck) run() error {
 		treat(c, func() []finding { return look(own[:1], c) })
 		return nil
 	}
+	if c.repair {
+		if err := c.f.replay(); err != nil {
+			return err
+		}
+	}
 	treat(c, func() []finding { return look(own, c) })
 	if c.f.flat {
 		return c.each(".", top, c.group)
@@ -149,7 +154,7 @@ func (c *fsck) readMark() (m mark, err error) {
 		return m, err
 	case json.Unmarshal(raw, &m) != nil:
 		return mark{Format: formatVersion}, errTornMark
-	case m.Format != formatVersion:
+	case m.Format < 1 || m.Format > formatVersion:
 		return m, errUnknownMark
 	}
 	return m, nil

@@ -432,7 +432,7 @@ var breaks = []brk{
 	{name: "torn mark after a power cut", invariant: invMark, words: "torn", spoil: func(h *home) { setMark(h.T, h.dir, "") }},
 	{name: "mark of a later version", invariant: invMark, words: "does not know its format", left: true, noStart: true, all: true,
 		spoil: func(h *home) {
-			writeFile(h.T, h.own("mark.json"), `{"format":2}`)
+			writeFile(h.T, h.own("mark.json"), `{"format":3}`)
 			writeFile(h.T, h.at("receiving", ".info.tmp"), "x")
 		}},
 	{name: "mark is a directory", invariant: invMark, words: "no good", also: []string{invOwnPlain}, left: true, noStart: true,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -152,10 +153,11 @@ func (c checker) owned(accounts []*account) {
 	}
 }
 
-// tree is every file and what it holds.
+// tree is every file and what it holds, but for the journal.
 func (c checker) tree() map[string]string {
 	files := make(map[string]string)
 	c.walk(".", files)
+	maps.DeleteFunc(files, func(name, _ string) bool { return strings.HasPrefix(name, ".sluice/journal-") })
 	return files
 }
 

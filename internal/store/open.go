@@ -14,8 +14,11 @@ import (
 )
 
 // formatVersion is of the layout in a store's directory. A higher one was written by a later Sluice: not to be touched. This
-// version reads tusd's layout and its own.
-const formatVersion = 1
+// version reads tusd's layout and its own; 1 had no journal.
+const formatVersion = 2
+
+// journalBytes is how large each of the two files of the journal becomes: with that much of small uploads everything is flushed.
+const journalBytes = 32 << 20
 
 // What a store keeps about its directory, in ownDir.
 const (
@@ -109,7 +112,7 @@ func newFile(fsys durable.FS, o Options) *File {
 		reserve: o.Reserve, lifetime: o.Lifetime, retention: o.Retention, maxBytes: o.MaxBytes, keepParts: o.KeepParts, perOwner: o.PerOwner, owned: newOwned(), direct: o.Direct, record: o.Record,
 		keepRejected: o.KeepRejected, digest: o.Digest,
 		disk: o.Promises.on(deviceOf(o.Dir)), copying: make(chan struct{}, maxCopying), awaited: newAwaited(), judge: o.Judge, metrics: o.Metrics, log: o.Logger, buffers: newBuffers(),
-		opened: time.Now().Add(-time.Second), entries: make(map[upload.ID]*entry), suspect: make(map[upload.ID]bool),
+		journalBytes: journalBytes, opened: time.Now().Add(-time.Second), entries: make(map[upload.ID]*entry), suspect: make(map[upload.ID]bool),
 	}
 }
 
@@ -126,6 +129,9 @@ func (f *File) start() error {
 		return fmt.Errorf("trying the file system: %w", err)
 	}
 	f.since = last.since()
+	if err := f.replay(); err != nil {
+		return err
+	}
 	now := mark{Format: formatVersion, Boot: durable.BootID(), Holes: f.holes, Since: f.since}
 	powerCut := !clean && last.Format != 0 && (now.Boot == "" || now.Boot != last.Boot)
 	if powerCut {
@@ -134,10 +140,34 @@ func (f *File) start() error {
 	if err := f.repair(powerCut); err != nil {
 		return err
 	}
-	if len(f.suspect) > 0 {
-		return nil // the next start checks again
+	if len(f.suspect) == 0 { // else the next start checks again
+		if err := f.writeMark(last, now); err != nil {
+			return err
+		}
 	}
-	return f.writeMark(last, now)
+	return f.openJournal()
+}
+
+// replay does what the journal says that a crash kept from being done.
+func (f *File) replay() error {
+	n, err := durable.Replay(f.fs, ownDir)
+	if err == nil && n > 0 {
+		f.log.Info("what the last process did not come to is done", "profile", f.profile, "files", n)
+	}
+	return err
+}
+
+// openJournal begins a new journal, where the store is durable and the file system can be flushed. Where there is no room for one, each
+// file is synced by itself.
+func (f *File) openJournal() (err error) {
+	if !f.durable {
+		return nil
+	}
+	f.journal, err = durable.NewJournal(f.fs, ownDir, f.journalBytes, f.metrics.sync.Observe)
+	if errors.Is(err, errors.ErrUnsupported) || errors.Is(diskError(err), upload.ErrInsufficientStorage) {
+		return nil
+	}
+	return err
 }
 
 // takeClean tells whether the last stop was clean, and takes that back, durably, before anything is written.
@@ -167,11 +197,13 @@ func (f *File) probe(last mark) (bool, error) {
 // boot checks every upload.
 func (f *File) Close() error {
 	if f.onlyLook || len(f.suspect) > 0 {
-		return f.release() // as it was, or not clean
+		return errors.Join(f.abandon(), f.release()) // as it was, or not clean
 	}
 	err := f.settleAll()
 	if err == nil {
 		err = f.leaveClean()
+	} else {
+		err = errors.Join(err, f.abandon())
 	}
 	if errors.Is(diskError(err), upload.ErrInsufficientStorage) {
 		f.log.Warn("not marked as cleanly left", "profile", f.profile, "err", err)
@@ -200,7 +232,12 @@ func (f *File) settleAll() (err error) {
 
 func (f *File) leaveClean() error {
 	if err := f.fs.Flush(); err != nil {
-		return err
+		return errors.Join(err, f.abandon())
+	}
+	if f.journal != nil {
+		if err := f.journal.Close(); err != nil {
+			return err
+		}
 	}
 	file, err := f.fs.OpenFile(path.Join(ownDir, cleanFile), os.O_WRONLY|os.O_CREATE)
 	if err != nil {
@@ -210,6 +247,14 @@ func (f *File) leaveClean() error {
 		return err
 	}
 	return f.fs.SyncDir(ownDir)
+}
+
+// abandon leaves the journal to the next start.
+func (f *File) abandon() error {
+	if f.journal == nil {
+		return nil
+	}
+	return f.journal.Abandon()
 }
 
 // readMark returns the zero mark for a directory that is new, or tusd's.

@@ -36,11 +36,14 @@ const (
 )
 
 // world is one way to keep uploads.
-type world struct{ durable, flat, blind bool }
+type world struct {
+	durable, flat, blind bool
+	alone                bool // there is no journal: each file is synced by itself
+}
 
 func (w world) String() string {
 	say := func(is bool, yes, no string) string { return map[bool]string{true: yes, false: no}[is] }
-	return say(w.durable, "durable", "not durable") + ", " + say(w.flat, "flat", "fanned") + ", holes " + say(w.blind, "unknown", "reported")
+	return say(w.durable, "durable", "not durable") + ", " + say(w.flat, "flat", "fanned") + ", holes " + say(w.blind, "unknown", "reported") + say(w.alone, ", alone", "")
 }
 
 // fault is what happens at the k-th operation of a script.
@@ -91,7 +94,7 @@ func newPlay(t *testing.T, w world) *play {
 // boot begins a process, which sees the disk as it is.
 func (p *play) boot() {
 	p.fs = faultfs.New(p.disk)
-	p.fs.Blind = p.blind
+	p.fs.Blind, p.fs.NoFlush = p.blind, p.alone
 }
 
 func (p *play) open() (err error) {
@@ -378,7 +381,11 @@ func send(id upload.ID, c chunk) step {
 			a.may(upload.Rejected)
 		}
 		n, err := p.s.WriteChunk(id, rec.Offset, src, src.verified())
-		return p.answered(a, c, rec.Offset, n, err)
+		if err := p.answered(a, c, rec.Offset, n, err); err != nil || !c.check.Whole {
+			return err
+		}
+		_, err = p.s.Complete(id)
+		return p.told(a, upload.Received, err)
 	}
 }
 

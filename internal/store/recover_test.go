@@ -342,11 +342,11 @@ func data(t *testing.T, info string, replace func(string, os.FileMode) error) {
 
 func TestALaterFormatIsRefusedUntouched(t *testing.T) {
 	dir := t.TempDir()
-	const later = `{"format":2,"boot":"other","new":"field"}`
+	const later = `{"format":3,"boot":"other","new":"field"}`
 	writeFile(t, filepath.Join(dir, ".sluice", "mark.json"), later)
 	writeFile(t, filepath.Join(dir, "left.info.tmp"), "x")
 	_, err := store.Open(store.Options{Dir: dir, Flat: true, Metrics: store.NewMetrics(), Logger: quiet})
-	if err == nil || !strings.Contains(err.Error(), "format 2") || !strings.Contains(err.Error(), dir) {
+	if err == nil || !strings.Contains(err.Error(), "format 3") || !strings.Contains(err.Error(), dir) {
 		t.Errorf("got %v, want the directory and its format", err)
 	}
 	if raw, err := os.ReadFile(filepath.Join(dir, ".sluice", "mark.json")); string(raw) != later {

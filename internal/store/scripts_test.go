@@ -48,6 +48,9 @@ var scripts = []struct {
 	{"judged", []step{create(unworthy), send(unworthy, chunk{to: 9000, by: 1500, answer: unwanted})}},
 	{"deferred length", []step{create(openEnded), send(openEnded, chunk{to: 5000}), declare(openEnded), send(openEnded, chunk{to: 6000}), complete(openEnded), publish(openEnded)}},
 	{"published", []step{create(one), send(one, chunk{to: 13000}), complete(one), publish(one)}},
+	{"at once", []step{create(one), create(two), send(one, chunk{to: 13000, check: upload.Check{Whole: true}}), publish(one),
+		send(two, chunk{to: 5000, by: 2000, check: upload.Check{Whole: true}}), terminate(one)}},
+	{"at once, with a checksum", []step{create(one), send(one, chunk{to: 13000, check: upload.Check{Whole: true, Quiet: true, Verify: passed}}), publish(one)}},
 	{"rejected", []step{create(one), send(one, chunk{to: 13000}), complete(one), reject(one), terminate(one)}},
 	{"terminated", []step{create(one), send(one, chunk{to: 5000}), terminate(one)}},
 	{"terminated when ready", []step{create(one), send(one, chunk{to: 13000}), complete(one), publish(one), terminate(one)}},
@@ -60,7 +63,7 @@ var scripts = []struct {
 var errBroken = errors.New("connection lost")
 
 func TestWhateverGoesWrongWhereverTheStoreKeepsItsWord(t *testing.T) {
-	t.Cleanup(func(was int) func() { return func() { debug.SetGCPercent(was) } }(debug.SetGCPercent(1000))) // many small disks
+	t.Cleanup(func(was int) func() { return func() { debug.SetGCPercent(was) } }(debug.SetGCPercent(300))) // many small disks
 	much := howMuch()
 	for i, w := range much.worlds {
 		for j, script := range scripts {
@@ -99,8 +102,8 @@ func howMuch() effort {
 	switch {
 	case os.Getenv("SOAK") == "1":
 		var all []world
-		for i := range 8 {
-			all = append(all, world{i&1 == 0, i&2 == 0, i&4 == 0})
+		for i := range 12 {
+			all = append(all, world{i&1 == 0 || i >= 8, i&2 == 0, i&4 == 0, i >= 8})
 		}
 		return effort{all, everyFault}
 	case raced():
@@ -116,7 +119,9 @@ func raced() bool {
 }
 
 // mostWorlds are those that differ in more than where files lie.
-var mostWorlds = []world{{true, true, false}, {true, false, true}, {false, false, false}, {false, true, true}}
+var mostWorlds = []world{
+	{true, true, false, true}, {true, false, true, false}, {true, true, false, false}, {false, false, false, false}, {false, true, true, false},
+}
 
 // everyFault is all that can happen at an operation.
 func everyFault(k, _ int, op faultfs.Op) (all []fault) {

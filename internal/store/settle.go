@@ -11,8 +11,7 @@ import (
 	"sluice/internal/upload"
 )
 
-// Publish implements [Store]. The variants are written and synced before the record names them, also where the store is not
-// durable: after a power cut nothing else would tell that they are whole.
+// Publish implements [Store]. The variants are there, durably, before the record names them: see writeFiles.
 func (f *File) Publish(id upload.ID, outcome upload.Outcome) (upload.Record, error) {
 	rec, err := f.publish(id, outcome)
 	if err == nil && f.own(rec) {
@@ -39,12 +38,10 @@ func (f *File) publish(id upload.ID, outcome upload.Outcome) (upload.Record, err
 	if err := f.prove(e); err != nil {
 		return e.rec.Record, err
 	}
-	made := make([]upload.Variant, 0, len(outcome.Variants))
+	made, files := make([]upload.Variant, 0, len(outcome.Variants)), make([]durable.Change, 0, len(outcome.Variants))
 	for _, v := range outcome.Variants {
-		if err := durable.WriteFile(f.fs, f.name(id, variantSuffix(v.Name)), v.Data, true); err != nil {
-			return e.rec.Record, fmt.Errorf("store: write variant of %s: %w", id, f.diskError(err))
-		}
 		made = append(made, v.Variant)
+		files = append(files, durable.Change{Name: f.name(id, variantSuffix(v.Name)), Data: v.Data})
 	}
 	err = f.change(e, func(rec *stored) {
 		rec.State, rec.Variants, rec.Video, rec.Tries = upload.Ready, made, outcome.Video, 0
@@ -52,7 +49,7 @@ func (f *File) publish(id upload.ID, outcome upload.Outcome) (upload.Record, err
 		if rec.MediaType == "" {
 			rec.MediaType = outcome.MediaType
 		}
-	})
+	}, files...)
 	return e.rec.Record, err
 }
 
@@ -141,7 +138,7 @@ func (f *File) Terminate(id upload.ID) error {
 	e.gone = true
 	f.owe(id, 0)
 	f.awaited.drop(id)
-	if f.durable {
+	if f.durable && f.journal == nil {
 		if err := f.fs.SyncDir(path.Dir(info)); err != nil {
 			return fmt.Errorf("store: terminate %s: %w", id, err)
 		}
@@ -170,11 +167,25 @@ func (f *File) removeGone(id upload.ID) error {
 		f.owned.forget(rec.Owner, id)
 		f.tellGone(rec.Record)
 	}
-	if err := f.removeContent(id, rec.Record); err != nil {
-		return err
+	names := append(f.variantNames(id, rec.Record), f.name(id, ""))
+	remove := func() error {
+		if err := f.removeFiles(id, names); err != nil {
+			return err
+		}
+		if err := f.fs.Remove(f.name(id, goneSuffix)); err != nil {
+			return fmt.Errorf("store: remove %s: %w", id, err)
+		}
+		return nil
 	}
-	if err := f.fs.Remove(f.name(id, goneSuffix)); err != nil {
-		return fmt.Errorf("store: remove %s: %w", id, err)
+	if f.journal == nil {
+		return remove()
+	}
+	changes := []durable.Change{{Name: f.name(id, infoSuffix), Gone: true}} // with what the journal has of it
+	for _, name := range names {
+		changes = append(changes, durable.Change{Name: name, Gone: true})
+	}
+	if err := f.journal.Commit(remove, changes...); err != nil {
+		return fmt.Errorf("store: remove %s: %w", id, f.diskError(err))
 	}
 	return nil
 }

@@ -62,7 +62,8 @@ type Store interface {
 	// synced where the store is durable. off must be the upload's offset, else [upload.ErrOffsetMismatch] with nothing
 	// changed. An error of src, other than io.EOF, comes back after what arrived before it has been stored. With
 	// [upload.ErrTooLarge] (more bytes than the length allows, or src says so) the whole chunk is taken back: n is 0.
-	// An [upload.Rejection] by the judge also removes all bytes and settles the upload as rejected.
+	// An [upload.Rejection] by the judge also removes all bytes and settles the upload as rejected. With [upload.Check.Whole] the
+	// upload may be complete afterwards, as by Complete.
 	//
 	// check has the last word: see [upload.Check]. A chunk that it does not pass is taken back as above, and so is one whose
 	// verdict was announced and never came, because src failed or the process died.

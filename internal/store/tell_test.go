@@ -134,8 +134,9 @@ func TestAnUploadThatACrashLeftFullIsReceivedOnce(t *testing.T) {
 	o := store.Options{Durable: true, Record: d.record}
 	f := openFile(t, dir, o)
 	must(t, f.Create(upload.Record{ID: "a", Length: 5}))
-	_, err := f.WriteChunk("a", 0, strings.NewReader("hello"), upload.Check{})
-	must(t, err, f.Crash())
+	_, first := f.WriteChunk("a", 0, strings.NewReader("he"), upload.Check{})
+	_, last := f.WriteChunk("a", 2, strings.NewReader("llo"), upload.Check{})
+	must(t, first, last, f.Crash())
 	d.take()
 	for _, want := range [][]string{{"received/received"}, nil} { // the second start finds it recorded
 		f = openFile(t, dir, o)

@@ -177,7 +177,7 @@ func TestAFullDiskInMidSpliceKeepsWhatItTook(t *testing.T) {
 	s := openFile(t, dir, store.Options{Flat: true, Durable: true})
 	defer s.Close()
 	filler := filepath.Join(dir, "filler")
-	if err := os.WriteFile(filler, make([]byte, 3200<<10), 0o600); err != nil {
+	if err := os.WriteFile(filler, make([]byte, 2700<<10), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	data := random(1200<<10+1, 0)

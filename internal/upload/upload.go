@@ -156,6 +156,9 @@ type Check struct {
 	Verify func(chunk io.Reader) error
 	// Declared tells that the length was declared with the chunk. If the chunk is taken back, so is the length.
 	Declared bool
+	// Whole lets the store complete the upload with the chunk, if that brings all its bytes at once: they become durable with the
+	// state that says so.
+	Whole bool
 }
 
 // Video is what the headers of a video say; nobody has looked at its content. What they do not tell is zero.

@@ -305,6 +305,8 @@ func (d *Disk) SyncDir(name string) error {
 	})
 }
 
+func (d *Disk) CanFlush() bool { return true }
+
 func (d *Disk) Flush() error {
 	return d.do("flush", ".", func() error {
 		for _, e := range d.edits {
@@ -444,6 +446,9 @@ func (h *handle) Spoil() {
 
 // Writeback is a hint, and the disk does not take it.
 func (h *handle) Writeback(off, n int64) {}
+
+// Written has nothing to tell: nobody writes in the background.
+func (h *handle) Written() error { return nil }
 
 // Forget is a hint, and the disk does not take it.
 func (h *handle) Forget() {}

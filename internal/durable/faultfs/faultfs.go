@@ -56,6 +56,8 @@ func (o Op) String() string { return fmt.Sprintf("%d: %s %s", o.Number, o.Name, 
 type FS struct {
 	// Blind files allocate nothing, so that durable.ReportsHoles says no. Set it before use.
 	Blind bool
+	// NoFlush has Flush unsupported, as on a file system in user space. Set it before use.
+	NoFlush bool
 
 	under durable.FS
 
@@ -186,7 +188,16 @@ func (f *FS) SyncDir(name string) error {
 	return f.run("SyncDir", name, func() error { return f.under.SyncDir(name) })
 }
 
-func (f *FS) Flush() error         { return f.run("Flush", "", f.under.Flush) }
+// CanFlush fails never: it asks no disk.
+func (f *FS) CanFlush() bool { return !f.NoFlush && f.under.CanFlush() }
+
+func (f *FS) Flush() error {
+	if !f.CanFlush() {
+		return errors.ErrUnsupported
+	}
+	return f.run("Flush", "", f.under.Flush)
+}
+
 func (f *FS) Free() (int64, error) { return get(f, "Free", "", f.under.Free) }
 
 // File is a file of an [FS].
@@ -254,6 +265,8 @@ func (f *File) Datasync() error {
 
 // Writeback passes: it is a hint.
 func (f *File) Writeback(off, n int64) { f.under.Writeback(off, n) }
+
+func (f *File) Written() error { return f.run("Written", f.under.Written) }
 
 // Forget passes: it is a hint.
 func (f *File) Forget() { f.under.Forget() }
