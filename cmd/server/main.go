@@ -30,9 +30,12 @@ const (
 )
 
 func main() {
+	done := paceCollector()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+	code := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
+	done()
+	os.Exit(code)
 }
 
 // run is the program: it returns the exit code, and nothing below it ends the process.

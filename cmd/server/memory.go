@@ -23,13 +23,14 @@ const (
 	ownHeap = baseMemory + spare - uncounted
 )
 
-// paceCollector sets how often garbage is collected, unless GOGC in the environment does. The server calls done at its end.
+// paceCollector sets how often garbage is collected, unless GOGC in the environment does. It is called before there is any garbage, and
+// done at the end.
 func paceCollector() (done func()) {
 	if os.Getenv("GOGC") != "" {
 		return func() {}
 	}
 	debug.SetGCPercent(growPercent)
-	unused := make([]byte, spare) // counts as alive, and takes no memory: nobody touches it
+	unused := make([]byte, spare) // counts as alive, and takes no memory: it is fresh from the system, and nobody touches it
 	return func() { runtime.KeepAlive(unused) }
 }
 

@@ -81,6 +81,8 @@ func (c *chunk) publish() error {
 
 // end makes the chunk count, or takes it back if cause says that it is refused, and closes the file.
 func (c *chunk) end(cause error) error {
+	c.f.atDisk <- struct{}{}
+	defer func() { <-c.f.atDisk }()
 	err := cause
 	c.quiet = false
 	switch {
@@ -128,7 +130,9 @@ func (c *chunk) small() bool {
 
 // finish makes the bytes of a small upload durable, and the upload complete, in one.
 func (c *chunk) finish() error {
-	data := make([]byte, c.pos)
+	buf := c.f.buffers.whole.Get().(*[]byte)
+	defer c.f.buffers.whole.Put(buf)
+	data := (*buf)[:c.pos]
 	if _, err := c.file.ReadAt(data, 0); err != nil {
 		return fmt.Errorf("store: read %s: %w", c.e.id, err)
 	}

@@ -23,6 +23,7 @@ const (
 // buffers are the memory that uploads pass through.
 type buffers struct {
 	first, small, large sync.Pool     // of *[]byte
+	whole               sync.Pool     // likewise, for smallBytes: as many are in use as chunks may end at once
 	largeLeft           chan struct{} // a token for each large buffer in use
 }
 
@@ -30,7 +31,7 @@ func newBuffers() *buffers {
 	of := func(size int) sync.Pool {
 		return sync.Pool{New: func() any { buf := make([]byte, size); return &buf }}
 	}
-	return &buffers{first: of(firstBuffer), small: of(smallBuffer), large: of(largeBuffer), largeLeft: make(chan struct{}, maxLargeBuffers)}
+	return &buffers{first: of(firstBuffer), small: of(smallBuffer), large: of(largeBuffer), whole: of(smallBytes), largeLeft: make(chan struct{}, maxLargeBuffers)}
 }
 
 // get returns a buffer for a connection that is to send so many bytes more, if that is known.

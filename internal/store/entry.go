@@ -367,14 +367,7 @@ const (
 func (f *File) writeRecord(e *entry, raw []byte, with []durable.Change) error {
 	switch {
 	case f.journal != nil:
-		raw = f.padded(e, raw)
-		record := durable.Change{Name: f.name(e.id, infoSuffix), Data: raw}
-		return f.journal.Commit(func() error {
-			if err := f.writeFiles(e, with); err != nil {
-				return err
-			}
-			return f.putRecord(e, raw)
-		}, append(with, record)...)
+		return f.commitRecord(e, f.padded(e, raw), with)
 	case f.durable:
 		if err := f.writeFiles(e, with); err != nil {
 			return err
@@ -386,6 +379,26 @@ func (f *File) writeRecord(e *entry, raw []byte, with []durable.Change) error {
 	}
 	return f.putRecord(e, f.padded(e, raw))
 }
+
+// commitRecord is writeRecord by the journal. Of an upload that could not be made after all nothing comes back.
+func (f *File) commitRecord(e *entry, raw []byte, with []durable.Change) error {
+	name, written := f.name(e.id, infoSuffix), true
+	err := f.journal.Commit(func() error {
+		err := f.writeFiles(e, with)
+		if err == nil {
+			err = f.putRecord(e, raw)
+		}
+		written = err == nil
+		return err
+	}, append(with, durable.Change{Name: name, Data: raw})...)
+	if !written && e.unrecorded {
+		gone := f.journal.Commit(nothing, durable.Change{Name: name, Gone: true}, durable.Change{Name: f.name(e.id, ""), Gone: true})
+		err = errors.Join(err, gone)
+	}
+	return err
+}
+
+func nothing() error { return nil }
 
 // putRecord writes raw over the record of e if that has as much room, or makes a new file of it. ext4 begins to write to the disk
 // whenever a file is renamed over another.

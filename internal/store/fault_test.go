@@ -507,6 +507,27 @@ func TestAnUnwrittenRecordLeavesTheOldState(t *testing.T) {
 	}
 }
 
+func TestAnUploadThatCouldNotBeMadeDoesNotComeBack(t *testing.T) {
+	for name, make := range map[string]func(r *rig) error{
+		"created": (*rig).create,
+		"announced": func(r *rig) error {
+			r.must(r.s.Announce(upload.Record{ID: victim, Length: int64(len(whole))}))
+			return r.writeAll()
+		},
+	} {
+		r := newJournalRig(t)
+		r.fs.Fail(onPath("Create", ".info", syscall.ENOSPC, 1))
+		if err := make(r); !errors.Is(err, upload.ErrInsufficientStorage) {
+			t.Errorf("%s: got %v, want %v", name, err, upload.ErrInsufficientStorage)
+		}
+		r.fs.Fail(nil)
+		r.crash(true)
+		if rec, err := r.s.Lookup(victim); !errors.Is(err, upload.ErrNotFound) {
+			t.Errorf("%s: got %+v, %v, want %v", name, rec, err, upload.ErrNotFound)
+		}
+	}
+}
+
 func TestAVerdictIsToldOnlyOnceItIsRecorded(t *testing.T) {
 	r := newRig(t, true, false)
 	r.must(r.s.Close())

@@ -55,6 +55,7 @@ type File struct {
 	perOwner  int // see [Options]
 	owned     owned
 	disk      *disk              // what was promised where this store is
+	atDisk    chan struct{}      // a token for each chunk that ends
 	copying   chan struct{}      // a token for each final that is being assembled
 	fans      sync.Map           // names of the fan directories that are there, durably
 	suspect   map[upload.ID]bool // could not be checked after a power cut; set before the store is used

@@ -18,8 +18,10 @@
 //
 // # Order of writing
 //
-// A record is written before anybody hears of an upload, and removed last, so no bytes lie about that somebody knows of. Records are replaced whole. A
-// state is on disk before anybody is told, and so is its event. The content of a ready upload never changes.
+// A record is written before anybody hears of an upload, and removed last, so no bytes lie about that somebody knows of. A state is
+// on disk before anybody is told, and so is its event. The content of a ready upload never changes. A durable store has records, and what
+// becomes durable with them, in a [durable.Journal]: whatever changes or removes such a file goes through that. Only content that its
+// record says is over may be removed beside it.
 //
 // # Locks
 //
