@@ -106,7 +106,7 @@ func newSlot(fsys FS, name string, size int64) (*slot, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = file.WriteAt(make([]byte, size), 0)
+	_, err = file.WriteAt(zeros[:size], 0)
 	if err == nil {
 		err = file.Datasync()
 	}
@@ -350,7 +350,7 @@ func (s *slot) void(erase bool) error {
 	if erase {
 		n = min(s.size, journalStep)
 	}
-	if _, err := s.file.WriteAt(make([]byte, n), 0); err != nil {
+	if _, err := s.file.WriteAt(zeros[:n], 0); err != nil {
 		return err
 	}
 	if erase {
