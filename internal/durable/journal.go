@@ -26,11 +26,11 @@ type Change struct {
 // It has two files, which are written in turn: when one is full, everything on the file system is flushed before it is written
 // to again. All methods may be called concurrently.
 type Journal struct {
-	fs      FS
-	dir     string
-	limit   int64                 // bytes of each file
-	observe func(seconds float64) // told how long each sync took
-	work    sync.WaitGroup        // flushes in the background
+	fs    FS
+	dir   string
+	limit int64 // bytes of each file
+	tell  Told
+	work  sync.WaitGroup // flushes in the background
 
 	mu         sync.Mutex // guards what follows
 	changed    sync.Cond  // something in a slot is
@@ -39,8 +39,15 @@ type Journal struct {
 	buf        []byte
 	slots      [2]*slot
 	active     *slot
+	closed     bool
 	generation uint64 // of the newest slot
 	timer      *time.Timer
+}
+
+// Told is who wants to hear of what a journal does.
+type Told struct {
+	Synced  func(seconds float64) // how long a sync took
+	Trouble func(error)           // a flush has failed; what it was for is in the journal
 }
 
 // slot is one of the two files.
@@ -77,15 +84,12 @@ const (
 )
 
 // NewJournal begins an empty journal of at most twice limit bytes in dir; what an older one left there is overwritten, see [Replay].
-// It returns errors.ErrUnsupported where the file system cannot be flushed as a whole. observe may be nil. Close it in the end.
-func NewJournal(fsys FS, dir string, limit int64, observe func(seconds float64)) (*Journal, error) {
+// It returns errors.ErrUnsupported where the file system cannot be flushed as a whole. Close it in the end.
+func NewJournal(fsys FS, dir string, limit int64, tell Told) (*Journal, error) {
 	if !fsys.CanFlush() {
 		return nil, errors.ErrUnsupported
 	}
-	if observe == nil {
-		observe = func(float64) {}
-	}
-	j := &Journal{fs: fsys, dir: dir, limit: limit, observe: observe}
+	j := &Journal{fs: fsys, dir: dir, limit: limit, tell: tell}
 	j.changed.L = &j.mu
 	for i, name := range JournalNames {
 		s, err := newSlot(fsys, path.Join(dir, name), min(journalStep, limit))
@@ -128,6 +132,7 @@ func (j *Journal) closeFiles() (err error) {
 // Abandon closes the files of the journal and leaves them as they are, as a crash does. It must not be used any more.
 func (j *Journal) Abandon() error {
 	j.mu.Lock()
+	j.closed = true
 	if j.timer != nil {
 		j.timer.Stop()
 	}
@@ -262,7 +267,7 @@ func (j *Journal) put(s *slot) error {
 	}
 	began := time.Now()
 	err = s.file.Datasync()
-	j.observe(time.Since(began).Seconds())
+	j.tell.Synced(time.Since(began).Seconds())
 	if err == nil {
 		s.size = max(s.size, s.end+n)
 	}
@@ -304,7 +309,9 @@ func (j *Journal) seal(s *slot) {
 	j.work.Go(func() {
 		j.mu.Lock()
 		defer j.mu.Unlock()
-		_ = j.settle(s) // who needs the room tries again, and tells
+		if err := j.settle(s); err != nil { // who needs the room tries again
+			j.tell.Trouble(err)
+		}
 	})
 }
 
@@ -377,6 +384,9 @@ func (j *Journal) settleLater() {
 		j.mu.Lock()
 		defer j.mu.Unlock()
 		j.timer = nil
+		if j.closed {
+			return
+		}
 		for _, s := range j.slots {
 			if s.used > 0 {
 				s.erase = true

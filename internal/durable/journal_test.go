@@ -20,13 +20,15 @@ import (
 
 const journalDir = "own"
 
+var untold = durable.Told{Synced: func(float64) {}, Trouble: func(error) {}}
+
 // newJournalDisk is a disk with an empty journal of files of that many bytes.
 func newJournalDisk(t *testing.T, limit int64) (*faultfs.Disk, *faultfs.FS, *durable.Journal) {
 	t.Helper()
 	disk := faultfs.NewDisk()
 	fsys := faultfs.New(disk)
 	must(t, disk.Mkdir(journalDir), disk.Flush())
-	j, err := durable.NewJournal(fsys, journalDir, limit, nil)
+	j, err := durable.NewJournal(fsys, journalDir, limit, untold)
 	must(t, err)
 	t.Cleanup(func() { j.Abandon() })
 	return disk, fsys, j
@@ -223,7 +225,8 @@ func TestWhatAFailedFlushHasLostIsDoneAgain(t *testing.T) {
 	for seed := range uint64(20) {
 		disk := &spoiling{Disk: faultfs.NewDisk(), spoiled: true}
 		must(t, disk.Mkdir(journalDir), disk.Flush())
-		j, err := durable.NewJournal(disk, journalDir, 12<<10, nil)
+		var told error
+		j, err := durable.NewJournal(disk, journalDir, 12<<10, durable.Told{Synced: func(float64) {}, Trouble: func(err error) { told = errors.Join(told, err) }})
 		must(t, err)
 		disk.spoiled = false
 		want := map[string]string{}
@@ -234,6 +237,9 @@ func TestWhatAFailedFlushHasLostIsDoneAgain(t *testing.T) {
 		}
 		wantFile(t, disk, "c", want["c"])
 		must(t, j.Abandon())
+		if !errors.Is(told, syscall.EIO) {
+			t.Errorf("told of %v, want %v", told, syscall.EIO)
+		}
 		disk.PowerCut(seed)
 		_, err = durable.Replay(disk, journalDir)
 		must(t, err)
@@ -250,7 +256,7 @@ func TestManyCommitsShareASync(t *testing.T) {
 	fsys := faultfs.New(disk)
 	var syncs atomic.Int64
 	first, goOn := make(chan struct{}), make(chan struct{})
-	j, err := durable.NewJournal(fsys, journalDir, 1<<20, nil)
+	j, err := durable.NewJournal(fsys, journalDir, 1<<20, untold)
 	must(t, err)
 	fsys.Fail(func(op faultfs.Op) (faultfs.How, error) {
 		if op.Name == "File.WriteAt" && op.Path == journalDir+"/journal-a" && syncs.Add(1) == 1 {
@@ -389,7 +395,7 @@ func TestADamagedJournalCountsUpToTheDamage(t *testing.T) {
 func FuzzJournal(f *testing.F) {
 	disk := faultfs.NewDisk()
 	disk.Mkdir(journalDir)
-	j, err := durable.NewJournal(disk, journalDir, 64<<10, nil)
+	j, err := durable.NewJournal(disk, journalDir, 64<<10, untold)
 	if err != nil {
 		f.Fatal(err)
 	}

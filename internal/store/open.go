@@ -163,7 +163,9 @@ func (f *File) openJournal() (err error) {
 	if !f.durable {
 		return nil
 	}
-	f.journal, err = durable.NewJournal(f.fs, ownDir, f.journalBytes, f.metrics.sync.Observe)
+	f.journal, err = durable.NewJournal(f.fs, ownDir, f.journalBytes, durable.Told{Synced: f.metrics.sync.Observe, Trouble: func(err error) {
+		f.log.Error("a flush failed; what it was for is in the journal, and is written again", "profile", f.profile, "err", f.diskError(err))
+	}})
 	if errors.Is(err, errors.ErrUnsupported) || errors.Is(diskError(err), upload.ErrInsufficientStorage) {
 		return nil
 	}
