@@ -215,6 +215,7 @@ func TestExpiryIsKeptOverRestarts(t *testing.T) {
 func (s *server) backdate(t *testing.T, location string, age time.Duration) {
 	t.Helper()
 	then := time.Now().Add(-age)
+	s.forgetJournal(t)
 	data := s.stored(t, location)
 	if err := os.Chtimes(data, then, then); err != nil {
 		t.Fatal(err)

@@ -145,7 +145,7 @@ func TestFullDiskIsPromisedOnce(t *testing.T) {
 		return s.metric(t, "sluice_store_promised_bytes") == 11<<20
 	})
 	s.checkNoRoom(t, file.size)
-	small := s.create(t, "/videos/", 3<<20) // beside the first there is room for that
+	small := s.create(t, "/videos/", 1<<20) // beside the first there is room for that
 	if r := s.do(t, "DELETE", small, protocol); r.status != http.StatusNoContent {
 		t.Errorf("DELETE: got %d %s, want 204", r.status, r.body)
 	}

@@ -51,6 +51,7 @@ func restartIn(t *testing.T, state string) {
 // unsettle sets an upload back to where every byte was there and nothing done with them.
 func (s *server) unsettle(t *testing.T, location, state string) {
 	t.Helper()
+	s.forgetJournal(t)
 	id := filepath.Base(location)
 	err := filepath.WalkDir(s.data, func(path string, entry fs.DirEntry, err error) error {
 		switch {
@@ -65,6 +66,22 @@ func (s *server) unsettle(t *testing.T, location, state string) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// forgetJournal has the files of a server that was killed count as they are: a start would put back what is changed in them.
+func (s *server) forgetJournal(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{"journal-a", "journal-b"} {
+		found, err := filepath.Glob(filepath.Join(s.data, "*", ".sluice", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, journal := range found {
+			if err := os.Remove(journal); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }
 
