@@ -194,9 +194,8 @@ func (j *Journal) add(c *commit) {
 	}
 	j.leading = true
 	batch := j.take()
-	s, err := j.write()
+	s, err := j.write(len(batch))
 	if err == nil {
-		s.unapplied += len(batch)
 		j.settleLater()
 	}
 	for _, other := range batch {
@@ -228,51 +227,55 @@ func (j *Journal) take() (batch []*commit) {
 	return batch
 }
 
-// write makes buf durable, and returns where it is. What one file does not take the other may, so a full disk is met with the
-// room that there is. mu is held, but not while the disk is waited for.
-func (j *Journal) write() (*slot, error) {
+// write makes buf durable, which holds n commits, and returns where it is. What one file does not take the other may, so a full disk is
+// met with the room that there is. mu is held, but not while the disk is waited for.
+func (j *Journal) write(n int) (*slot, error) {
 	var errs []error
 	for range j.slots {
 		s, err := j.room(padded(len(j.buf)))
 		if err != nil {
 			return nil, errors.Join(append(errs, err)...)
 		}
+		s.unapplied += n // from now on, lest it is settled meanwhile
+		at, size := s.end, s.size
 		j.mu.Unlock()
-		err = j.put(s)
+		size, err = j.put(s, at, size)
 		j.mu.Lock()
+		s.size, s.used = size, max(s.used, size)
 		if err == nil {
 			s.end += padded(len(j.buf))
 			return s, nil
 		}
+		s.unapplied -= n
+		j.changed.Broadcast()
 		errs = append(errs, err)
 		j.seal(s)
 	}
 	return nil, errors.Join(errs...)
 }
 
-// put writes buf to the end of s and syncs it. Where s has to grow it does so by more than is needed.
-func (j *Journal) put(s *slot) error {
+// put writes buf to s at off and syncs it. Where s has to grow from size it does so by more than is needed. It returns the size after.
+func (j *Journal) put(s *slot, off, size int64) (int64, error) {
 	header{generation: s.generation}.seal(j.buf)
 	n := padded(len(j.buf))
-	if s.end+n > s.size {
-		n = min((s.end+n+journalStep-1)/journalStep*journalStep, j.limit) - s.end
+	if off+n > size {
+		n = min((off+n+journalStep-1)/journalStep*journalStep, j.limit) - off
 	}
 	used := len(j.buf)
 	j.buf = slices.Grow(j.buf, int(n)-used)[:n]
 	clear(j.buf[used:])
-	_, err := s.file.WriteAt(j.buf, s.end)
+	_, err := s.file.WriteAt(j.buf, off)
 	j.buf = j.buf[:used]
 	if err != nil {
-		return err
+		return size, err
 	}
 	began := time.Now()
 	err = s.file.Datasync()
 	j.tell.Synced(time.Since(began).Seconds())
-	if err == nil {
-		s.size = max(s.size, s.end+n)
+	if err != nil {
+		return size, err
 	}
-	s.used = max(s.used, s.end+n)
-	return err
+	return max(size, off+n), nil
 }
 
 // room returns the slot that n more bytes fit into. mu is held, but not while it waits.

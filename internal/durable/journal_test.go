@@ -354,6 +354,24 @@ func TestWhatIsNotDoneYetIsNotForgotten(t *testing.T) {
 	})
 }
 
+// TestWhatIsBeingWrittenIsNotForgotten has writing to the journal take so long that the time to forget comes.
+func TestWhatIsBeingWrittenIsNotForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := faultfs.NewDisk()
+		must(t, disk.Mkdir(journalDir), disk.Flush())
+		var pause time.Duration
+		j, err := durable.NewJournal(disk, journalDir, 64<<10, durable.Told{Synced: func(float64) { time.Sleep(pause) }})
+		must(t, err, put(disk, j, "a", []byte("x")))
+		pause = time.Minute
+		must(t, put(disk, j, "late", []byte("y")))
+		disk.PowerCut(0)
+		_, err = durable.Replay(disk, journalDir)
+		must(t, err)
+		wantFile(t, disk, "late", "y")
+		must(t, j.Abandon())
+	})
+}
+
 // TestAnOldStateDoesNotComeBack has a file change in both files of the journal, which forget it then.
 func TestAnOldStateDoesNotComeBack(t *testing.T) {
 	for seed := range uint64(60) {
