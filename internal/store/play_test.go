@@ -73,6 +73,7 @@ type play struct {
 	disk     *faultfs.Disk
 	fs       *faultfs.FS
 	s        *store.File
+	left     *store.File // the one that was opened last
 	accounts []*account
 	disorder bool  // names were lost out of order
 	story    []any // what happened, for whoever reads of a failure
@@ -98,9 +99,19 @@ func (p *play) boot() {
 }
 
 func (p *play) open() (err error) {
+	p.letGo()
 	p.s, err = store.OpenOn(p.fs, store.Options{Profile: "test", Flat: p.flat, Durable: p.durable, Variants: []string{"64"},
 		Judge: picky, Metrics: p.metrics(), Logger: quiet}, nothing)
+	p.left = p.s
 	return err
+}
+
+// letGo lets go of what the last process held.
+func (p *play) letGo() {
+	if p.left != nil {
+		p.left.Crash() // on a disk that may be dead
+		p.left = nil
+	}
 }
 
 func (p *play) metrics() *store.Metrics { return store.NewMetrics() }

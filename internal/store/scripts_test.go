@@ -71,6 +71,7 @@ func TestWhateverGoesWrongWhereverTheStoreKeepsItsWord(t *testing.T) {
 				t.Parallel()
 				p := newPlay(t, w)
 				p.run(script.steps)
+				p.letGo()
 				runs := 0
 				for k, op := range p.fs.Ops() {
 					for _, f := range much.faults(k+1, i+j, op) {
@@ -81,6 +82,7 @@ func TestWhateverGoesWrongWhereverTheStoreKeepsItsWord(t *testing.T) {
 						p.fault = f
 						p.run(script.steps)
 						p.aftermath()
+						p.letGo()
 						runs++
 					}
 				}
