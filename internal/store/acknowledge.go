@@ -190,8 +190,11 @@ func (c *chunk) takeBack() error {
 	}
 	c.f.owe(c.e.id, due(c.length, c.off))
 	err := c.cutAt(c.off)
-	if err == nil && c.f.durable {
+	switch {
+	case err == nil && c.f.durable:
 		err = c.settle(c.off)
+	case err == nil:
+		err = c.f.datasync(c.file)
 	}
 	if c.undo {
 		err = errors.Join(err, c.undeclare())

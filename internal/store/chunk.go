@@ -147,7 +147,8 @@ func (c *chunk) cutTail() error {
 }
 
 // hold notes in the record, before the first byte is written, whether what follows counts by itself. Where a note was, every
-// byte that is there counts by then, so that nothing unchecked comes in with the new one.
+// byte that is there counts by then, so that nothing unchecked comes in with the new one. That bytes do not count is durable in any
+// store: after a power cut they might be there without it.
 func (c *chunk) hold() error {
 	var checked *int64
 	if c.held {
@@ -162,7 +163,10 @@ func (c *chunk) hold() error {
 			return c.f.diskError(err)
 		}
 	}
-	return c.f.saveChecked(c.e, checked)
+	if err := c.f.saveChecked(c.e, checked); err != nil || checked == nil || c.f.durable {
+		return err
+	}
+	return c.f.syncRecord(c.e)
 }
 
 func same(a, b *int64) bool { return a == nil && b == nil || a != nil && b != nil && *a == *b }

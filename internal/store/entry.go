@@ -336,6 +336,22 @@ func (f *File) saveChecked(e *entry, checked *int64) error {
 	return nil
 }
 
+// syncRecord makes the record of e durable in a store that is not.
+func (f *File) syncRecord(e *entry) error {
+	name := f.name(e.id, infoSuffix)
+	file, err := f.fs.OpenFile(name, os.O_RDWR)
+	if err == nil {
+		err = errors.Join(f.datasync(file), file.Close())
+	}
+	if err == nil {
+		err = f.fs.SyncDir(path.Dir(name))
+	}
+	if err != nil {
+		return fmt.Errorf("store: sync record of %s: %w", e.id, f.diskError(err))
+	}
+	return nil
+}
+
 // save writes the record of e, whose mutex is held, and has everybody told of a new state. The files in with are as durable as
 // the record, and there if it is: content that is written already, or variants, which are written then.
 func (f *File) save(e *entry, with ...durable.Change) error {

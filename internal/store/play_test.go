@@ -29,8 +29,6 @@ const (
 	falseAlarms = true
 	// fallsBackDurably: what follows a failure is durable where holes are not reported.
 	fallsBackDurably = true
-	// holdsDurably: a store that is not durable has it on the disk that a chunk does not count, before that comes.
-	holdsDurably = true
 	// triesTwice: a start that fails for want of a file is tried again.
 	triesTwice = true
 )
@@ -441,9 +439,6 @@ func (s *source) Read(p []byte) (int, error) {
 			s.failf("offset of %s was said to be %d, want at most %d", s.id, rec.Offset, s.most)
 		}
 		s.tells(rec.Offset)
-	}
-	if holdsDurably && s.check.Announced && !s.durable {
-		s.disk.Flush()
 	}
 	if len(s.data) == 0 {
 		if s.end != nil {
