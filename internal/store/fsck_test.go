@@ -389,6 +389,9 @@ func besideOwn(tree map[string]string) map[string]string {
 
 func TestFsckNamesAndMendsWhatIsBroken(t *testing.T) {
 	for _, flat := range []bool{true, false} {
+		if flat && raced() { // one goroutine works at a time
+			continue
+		}
 		healthy := newHome(t, flat)
 		for _, row := range breaks {
 			if row.only != "" && row.only != layout(flat) {
