@@ -18,7 +18,7 @@ const (
 	// growPercent and spare say how much garbage may pile up before it is collected: half of what lives, and half of spare. By
 	// itself it is all that lives: next to nothing for many small requests, too much beside a thousand slow connections.
 	growPercent = 50
-	spare       = 8 << 20
+	spare       = 4 << 20
 	// ownHeap is how far the heap may grow without pictures.
 	ownHeap = baseMemory + spare - uncounted
 )
