@@ -121,8 +121,8 @@ func (f *File) removeFiles(id upload.ID, names []string) error {
 	return nil
 }
 
-// Terminate implements [Store]. Renaming the record away is the step that decides; all that follows is done again by
-// recover if it is cut short.
+// Terminate implements [Store]. Renaming the record away is the step that decides, together with the journal where there is one; all
+// that follows is done again by recover if it is cut short.
 func (f *File) Terminate(id upload.ID) error {
 	e := f.pin(id)
 	e.mu.Lock()
