@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -106,9 +107,28 @@ func (f *File) unpin(e *entry) {
 // memorable tells that e knows what the disk does not.
 func (e *entry) memorable() bool { return e.unrecorded || e.unsynced || e.uncut }
 
+// readInfo reads the record of id. An empty one with no bytes beside it is none: whoever made it did not come to write it. The sweep
+// removes it.
+func (f *File) readInfo(id upload.ID) ([]byte, error) {
+	name := f.name(id, infoSuffix)
+	raw, err := f.fs.ReadFile(name)
+	if err == nil && len(raw) == 0 && !f.hasBytes(id) {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: fs.ErrNotExist}
+	}
+	return raw, err
+}
+
+// hasBytes tells that there are bytes of id.
+func (f *File) hasBytes(id upload.ID) bool {
+	return slices.ContainsFunc(append(f.variantSuffixes(), ""), func(suffix string) bool {
+		info, err := f.fs.Stat(f.name(id, suffix))
+		return err == nil && info.Size() > 0 || err != nil && !errors.Is(err, fs.ErrNotExist)
+	})
+}
+
 // load reads the record of e and how much of its content is there.
 func (f *File) load(e *entry) error {
-	raw, err := f.fs.ReadFile(f.name(e.id, infoSuffix))
+	raw, err := f.readInfo(e.id)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return upload.ErrNotFound
@@ -381,32 +401,42 @@ const (
 
 // writeRecord puts raw in the place of the record of e, durably where the store is: by the journal, else as a file of its own.
 func (f *File) writeRecord(e *entry, raw []byte, with []durable.Change) error {
-	switch {
-	case f.journal != nil:
-		return f.commitRecord(e, f.padded(e, raw), with)
-	case f.durable:
-		if err := f.writeFiles(e, with); err != nil {
+	if f.journal != nil || !f.durable {
+		raw = f.padded(e, raw)
+	}
+	put := func() error { return f.putRecord(e, raw) }
+	if e.unrecorded && e.fresh {
+		file, err := f.claim(e.id)
+		if err != nil {
 			return err
 		}
-		return durable.WriteFile(f.fs, f.name(e.id, infoSuffix), raw, true)
+		defer file.Close() // what does not know of it is durable by itself
+		put = func() error { return f.fillRecord(e, file, raw) }
 	}
-	if err := f.writeFiles(e, with); err != nil {
-		return err
+	err := f.commit(e, raw, with, put)
+	if err != nil && e.unrecorded {
+		f.fs.Remove(f.name(e.id, infoSuffix)) // it is none
 	}
-	return f.putRecord(e, f.padded(e, raw))
+	return err
 }
 
-// commitRecord is writeRecord by the journal. Of an upload that could not be made after all nothing comes back.
-func (f *File) commitRecord(e *entry, raw []byte, with []durable.Change) error {
-	name, written := f.name(e.id, infoSuffix), true
-	err := f.journal.Commit(func() error {
+// commit has put write the record raw, after the files in with, when the journal has all of them, if there is one. Of an upload
+// that could not be made after all nothing comes back.
+func (f *File) commit(e *entry, raw []byte, with []durable.Change, put func() error) error {
+	written := true
+	apply := func() error {
 		err := f.writeFiles(e, with)
 		if err == nil {
-			err = f.putRecord(e, raw)
+			err = put()
 		}
 		written = err == nil
 		return err
-	}, append(with, durable.Change{Name: name, Data: raw})...)
+	}
+	if f.journal == nil {
+		return apply()
+	}
+	name := f.name(e.id, infoSuffix)
+	err := f.journal.Commit(apply, append(with, durable.Change{Name: name, Data: raw})...)
 	if !written && e.unrecorded {
 		gone := f.journal.Commit(nothing, durable.Change{Name: name, Gone: true}, durable.Change{Name: f.name(e.id, ""), Gone: true})
 		err = errors.Join(err, gone)
@@ -416,29 +446,55 @@ func (f *File) commitRecord(e *entry, raw []byte, with []durable.Change) error {
 
 func nothing() error { return nil }
 
-// putRecord writes raw over the record of e if that has as much room, or makes a new file of it. ext4 begins to write to the disk
-// whenever a file is renamed over another.
-func (f *File) putRecord(e *entry, raw []byte) error {
-	name := f.name(e.id, infoSuffix)
-	if len(raw) == e.room && e.room <= pageBytes && !e.unrecorded && f.overwrite(name, os.O_WRONLY, raw) == nil {
-		return nil
+// claim makes the file for the first record of id, before there are bytes. It is [upload.ErrExists] if there is a record. As long
+// as the file is empty it counts for none, see readInfo.
+func (f *File) claim(id upload.ID) (durable.File, error) {
+	name := f.name(id, infoSuffix)
+	file, err := f.fs.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
+	if err == nil {
+		return file, nil
 	}
-	err := f.makeRecord(e, name, raw)
-	if e.room = len(raw); err != nil {
-		e.room = 0
+	switch _, none := f.readInfo(id); {
+	case !errors.Is(err, fs.ErrExist):
+		if errors.Is(none, fs.ErrNotExist) {
+			f.fs.Remove(name) // it may be made all the same
+		}
+		return nil, err
+	case !errors.Is(none, fs.ErrNotExist):
+		return nil, upload.ErrExists
+	}
+	return f.fs.OpenFile(name, os.O_WRONLY)
+}
+
+// fillRecord writes the first record of e into the file that is made for it, or in its place.
+func (f *File) fillRecord(e *entry, file durable.File, raw []byte) error {
+	if f.journal == nil && (f.durable || len(raw) > pageBytes) {
+		return durable.WriteFile(f.fs, f.name(e.id, infoSuffix), raw, f.durable)
+	}
+	_, err := file.WriteAt(raw, 0)
+	if err == nil {
+		e.room = len(raw)
 	}
 	return err
 }
 
-// makeRecord makes a new file of a record. The first of an upload needs no other name until it is whole where the journal can make
-// up for what a crash leaves.
-func (f *File) makeRecord(e *entry, name string, raw []byte) error {
-	if !e.unrecorded || f.journal == nil {
-		return durable.WriteFile(f.fs, name, raw, false)
+// putRecord writes raw over the record of e if that has as much room and nothing can tear it, or makes a new file of it. ext4 begins
+// to write to the disk whenever a file is renamed over another. The first of an upload with bytes needs no other name until it is
+// whole where the journal makes up for what a crash leaves.
+func (f *File) putRecord(e *entry, raw []byte) (err error) {
+	name := f.name(e.id, infoSuffix)
+	switch {
+	case f.journal == nil && f.durable:
+		return durable.WriteFile(f.fs, name, raw, true)
+	case len(raw) == e.room && e.room <= pageBytes && !e.unrecorded && f.overwrite(name, os.O_WRONLY, raw) == nil:
+		return nil
+	case f.journal != nil && e.unrecorded:
+		err = f.overwrite(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, raw)
+	default:
+		err = durable.WriteFile(f.fs, name, raw, false)
 	}
-	err := f.overwrite(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, raw)
-	if err != nil {
-		f.fs.Remove(name) // it is none
+	if e.room = len(raw); err != nil {
+		e.room = 0
 	}
 	return err
 }

@@ -115,11 +115,6 @@ func (f *File) create(rec upload.Record, record bool) error {
 	if e.loaded || e.gone {
 		return upload.ErrExists
 	}
-	if record {
-		if err := f.absent(rec.ID); err != nil {
-			return err
-		}
-	}
 	if err := f.promise(e, due(rec.Length, 0)); err != nil {
 		return err
 	}
@@ -131,11 +126,10 @@ func (f *File) create(rec upload.Record, record bool) error {
 	e.active.Store(now.UnixNano())
 	err := f.makeFan(rec.ID)
 	if err == nil && record {
-		if err = f.save(e); err != nil {
-			f.fs.Remove(f.name(e.id, infoSuffix)) // its name may not be durable
-		}
+		err = f.save(e)
 	}
 	if err != nil {
+		e.rec, e.unrecorded, e.fresh = stored{}, false, false // of one that is there, perhaps
 		f.owe(e.id, 0)
 		return err
 	}
@@ -155,20 +149,6 @@ func (f *File) Confirm(id upload.ID) error {
 		return nil
 	}
 	return f.save(e)
-}
-
-// absent returns [upload.ErrExists] if anything of id is there.
-func (f *File) absent(id upload.ID) error {
-	for _, suffix := range []string{infoSuffix, "", goneSuffix} {
-		_, err := f.fs.Stat(f.name(id, suffix))
-		switch {
-		case err == nil:
-			return upload.ErrExists
-		case !errors.Is(err, fs.ErrNotExist):
-			return fmt.Errorf("store: create %s: %w", id, err)
-		}
-	}
-	return nil
 }
 
 // makeFan makes the subdirectory for id, if the layout has them.
@@ -359,7 +339,7 @@ func (f *File) mayBeDue(id upload.ID) bool {
 	e := f.pin(id)
 	e.mu.Lock()
 	defer f.unlockEntry(e)
-	raw, err := f.fs.ReadFile(f.name(id, infoSuffix))
+	raw, err := f.readInfo(id)
 	if err != nil || e.loaded {
 		return true
 	}

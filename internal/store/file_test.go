@@ -177,3 +177,32 @@ func namesOf(t *testing.T, dir string, id upload.ID) (names []string) {
 	}
 	return names
 }
+
+// While the record of an upload is empty there is none, and it can be made.
+func TestAnEmptyRecordIsNone(t *testing.T) {
+	for _, durable := range []bool{true, false} {
+		dir := t.TempDir()
+		writeFile(t, filepath.Join(dir, "abc.info"), "")
+		f := openFile(t, dir, store.Options{Flat: true, Durable: durable})
+		if _, err := f.Lookup("abc"); !errors.Is(err, upload.ErrNotFound) {
+			t.Errorf("look up: got %v, want %v", err, upload.ErrNotFound)
+		}
+		meta := "filename " + strings.Repeat("YWFh", 2000) // more than a page
+		if err := f.Create(upload.Record{ID: "abc", Length: 1, Metadata: meta}); err != nil {
+			t.Errorf("create: %v", err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		f = openFile(t, dir, store.Options{Flat: true, Durable: durable})
+		if rec, err := f.Lookup("abc"); err != nil || rec.Metadata != meta {
+			t.Errorf("look up: got %+v, %v", rec, err)
+		}
+		if err := f.Create(upload.Record{ID: "abc", Length: 2}); !errors.Is(err, upload.ErrExists) {
+			t.Errorf("create again: got %v, want %v", err, upload.ErrExists)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -141,6 +141,14 @@ var breaks = []brk{
 	{name: "record half written", victim: "receiving", invariant: invWritten, words: "crash", spoil: func(h *home) {
 		writeFile(h.T, h.at("receiving", ".info.tmp"), `{"ID`)
 	}, after: stands("receiving", upload.Receiving, half, false)},
+	{name: "record not written", victim: "ready", invariant: invWritten, words: "crash", spoil: func(h *home) {
+		h.must(errors.Join(os.Truncate(h.at("ready", ".info"), 0), os.Remove(h.at("ready", "")), os.Remove(h.at("ready", ".64"))))
+	}, after: func(h *home, f *store.File) {
+		if left := namesOf(h.T, h.dir, h.ids["ready"]); len(left) > 0 {
+			h.Errorf("left: %q", left)
+		}
+		absent("ready")(h, f)
+	}},
 	{name: "variant half written", victim: "received", invariant: invWritten, words: "crash", spoil: func(h *home) {
 		writeFile(h.T, h.at("received", ".64.tmp"), "ab")
 	}, after: stands("received", upload.Received, int64(len(whole)), false)},
@@ -191,7 +199,7 @@ var breaks = []brk{
 	}, after: lost("receiving", ".info", "")},
 	{name: "empty record of a ready upload", victim: "ready", invariant: invWhole, words: "torn", spoil: func(h *home) {
 		h.must(os.Truncate(h.at("ready", ".info"), 0))
-	}, after: lost("ready", ".info", "", ".64")},
+	}, after: lost("ready", "", ".64")}, // the rest says nothing
 	{name: "record of another shape", victim: "receiving", invariant: invWhole, words: "torn, or none", spoil: func(h *home) {
 		h.record("receiving", func(info, _ map[string]any) { info["Size"] = "many" })
 	}, after: lost("receiving", ".info", "")},

@@ -42,7 +42,7 @@ func (f *File) CheckDigests(ctx context.Context, tell func(Fault)) error {
 // digestProblem says what is wrong with the content of id, "" if nothing is. What Fsck tells of is none: a record that cannot
 // be read, a file that is not there or is no plain one.
 func (f *File) digestProblem(ctx context.Context, id upload.ID, piece []byte) string {
-	raw, err := f.fs.ReadFile(f.name(id, infoSuffix))
+	raw, err := f.readInfo(id)
 	if err != nil {
 		return ""
 	}

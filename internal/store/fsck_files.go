@@ -149,7 +149,12 @@ func (x *examined) foreign() bool {
 }
 
 // strange tells that there is a record, and that it is not understood.
-func (x *examined) strange() bool { return x.misread != nil && !x.foreign() }
+func (x *examined) strange() bool { return x.misread != nil && !x.foreign() && !x.unwritten() }
+
+// unwritten tells of an upload that a crash kept from being made: its record is empty, and it has nothing else.
+func (x *examined) unwritten() bool {
+	return x.plain(infoSuffix) && x.unread == nil && len(x.raw) == 0 && len(x.contents()) == 0
+}
 
 // known tells suffixes of ours.
 func (x *examined) known(suffix string) bool {
@@ -194,7 +199,7 @@ func filesArePlain(x *examined) (all []finding) {
 
 func nothingHalfWritten(x *examined) (all []finding) {
 	for _, suffix := range x.suffixes() {
-		if x.c.f.isTemp(suffix) && x.plain(suffix) {
+		if x.c.f.isTemp(suffix) && x.plain(suffix) || suffix == infoSuffix && x.unwritten() && !x.foreign() {
 			all = append(all, x.at(suffix, "left half written by a crash", "it is removed", func() error { return x.remove(suffix) })...)
 		}
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -75,7 +76,10 @@ func (f *File) refuseLiving(name string) error {
 // repairUpload cuts the bytes of id after a power cut at what is provably right: what was synced when the record was
 // written, and beyond that up to the first byte that the file system never wrote.
 func (f *File) repairUpload(id upload.ID) error {
-	raw, err := f.fs.ReadFile(f.name(id, infoSuffix))
+	raw, err := f.readInfo(id)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // the sweep removes it
+	}
 	if err != nil {
 		return err
 	}
@@ -100,7 +104,7 @@ func (f *File) repairUpload(id upload.ID) error {
 // partsThere tells that a final can be assembled anew.
 func (f *File) partsThere(rec stored) bool {
 	return !slices.ContainsFunc(rec.Parts, func(part upload.ID) bool {
-		raw, err := f.fs.ReadFile(f.name(part, infoSuffix))
+		raw, err := f.readInfo(part)
 		if err != nil {
 			return true
 		}

@@ -73,7 +73,10 @@ func (s *sweep) look(dir, name string) error {
 
 // record removes the upload id if its time is over. Parts wait until every final has been seen.
 func (s *sweep) record(id upload.ID) {
-	rec, cause, _ := s.judge(id)
+	rec, cause, _, err := s.judge(id)
+	if errors.Is(err, fs.ErrNotExist) && !s.strange(id) {
+		s.file(id, infoSuffix, upload.Leftover)
+	}
 	if rec.Final && rec.State == upload.Receiving {
 		for _, part := range rec.Parts {
 			s.wanted[part] = true
@@ -90,12 +93,12 @@ func (s *sweep) record(id upload.ID) {
 
 // judge tells from what is on disk whether the time of id is over, and what its files hold. A record that cannot be read is
 // left to its owner, and to fsck.
-func (s *sweep) judge(id upload.ID) (rec stored, cause upload.Cause, bytes int64) {
+func (s *sweep) judge(id upload.ID) (rec stored, cause upload.Cause, bytes int64, err error) {
 	found, err := s.read(id)
 	if err != nil {
-		return rec, "", 0
+		return rec, "", 0, err
 	}
-	return found.rec, s.cause(found), found.bytes
+	return found.rec, s.cause(found), found.bytes, nil
 }
 
 // onDisk is an upload as it is on disk.
@@ -133,7 +136,7 @@ func (f *File) readRecord(id upload.ID) ([]byte, error) {
 	e := f.pin(id)
 	e.mu.Lock()
 	defer f.unlockEntry(e)
-	return f.fs.ReadFile(f.name(id, infoSuffix))
+	return f.readInfo(id)
 }
 
 func (s *sweep) cause(u onDisk) upload.Cause {
@@ -196,7 +199,7 @@ func (s *sweep) upload(id upload.ID) {
 		return
 	}
 	defer unlock()
-	rec, cause, bytes := s.judge(id)
+	rec, cause, bytes, _ := s.judge(id)
 	if cause == "" || cause == upload.UnusedPart && len(s.f.Finals(id)) > 0 {
 		return
 	}
@@ -230,9 +233,12 @@ func (f *File) giveUp(rec upload.Record, cause upload.Cause) error {
 // an upload's without a record.
 var ownNames = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
+// strange tells a name that is not taken for an upload's by itself.
+func (s *sweep) strange(id upload.ID) bool { return s.f.flat && !ownNames.MatchString(string(id)) }
+
 // orphan tells that a file of id has no record, and has had none for long.
 func (s *sweep) orphan(id upload.ID, suffix string) bool {
-	if s.f.flat && !ownNames.MatchString(string(id)) {
+	if s.strange(id) {
 		return false
 	}
 	for _, record := range []string{infoSuffix, goneSuffix} {
@@ -267,6 +273,9 @@ func (s *sweep) file(id upload.ID, suffix string, cause upload.Cause) {
 		return // gone, or somebody's, meanwhile
 	}
 	bytes := info.Size()
+	if suffix == infoSuffix && bytes > 0 {
+		return // it is a record, meanwhile
+	}
 	if suffix == goneSuffix {
 		bytes += s.contentOf(id)
 	}

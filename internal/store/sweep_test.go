@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,6 +39,9 @@ func TestSweepOfFilesWithoutARecord(t *testing.T) {
 		{"half a variant", false, "01/" + ownName + ".64.tmp", 0, upload.Leftover},
 		{"somebody's half", true, "notes.tmp", 25 * time.Hour, ""},
 		{"a removal cut short", true, ownName + ".gone", 0, upload.Leftover},
+		{"a record cut short", true, ownName + ".info", 0, upload.Leftover},
+		{"a record cut short, fanned out", false, "01/" + ownName + ".info", 0, upload.Leftover},
+		{"somebody's empty file", true, "notes.info", 25 * time.Hour, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -61,6 +65,28 @@ func TestSweepOfFilesWithoutARecord(t *testing.T) {
 	}
 }
 
+// With bytes beside it an empty record is one that cannot be read: it may have been lost, and they are not.
+func TestAnEmptyRecordBesideBytesIsNotSwept(t *testing.T) {
+	for _, suffix := range []string{"", ".64"} {
+		dir := t.TempDir()
+		f := openFile(t, dir, store.Options{Variants: []string{"64"}})
+		plant(t, filepath.Join(dir, "01", ownName+".info"), 1000*time.Hour)
+		plant(t, filepath.Join(dir, "01", ownName+suffix), 1000*time.Hour)
+		if got := sweepAll(t, f); len(got) > 0 {
+			t.Errorf("swept %+v, want nothing", got)
+		}
+		if _, err := f.Lookup(ownName); !errors.Is(err, upload.ErrUnreadable) {
+			t.Errorf("look up: got %v, want %v", err, upload.ErrUnreadable)
+		}
+		if err := f.Create(upload.Record{ID: ownName, Length: 1}); !errors.Is(err, upload.ErrExists) {
+			t.Errorf("create: got %v, want %v", err, upload.ErrExists)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func known(cause upload.Cause) []upload.Cause {
 	if cause == "" {
 		return nil
@@ -74,7 +100,11 @@ func plant(t *testing.T, name string, age time.Duration) {
 	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(name, []byte("x"), 0o600); err != nil {
+	content := "x"
+	if strings.HasSuffix(name, ".info") {
+		content = ""
+	}
+	if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Chtimes(name, time.Time{}, time.Now().Add(-age)); err != nil {

@@ -65,7 +65,7 @@ func (w *world) survey() (*survey, error) {
 				return err
 			case entry.IsDir() && entry.Name() == ownDir:
 				return fs.SkipDir
-			case !entry.IsDir():
+			case !entry.IsDir() && !unwritten(path, entry):
 				s.add(p, path, filepath.Dir(path) != root)
 			}
 			return nil
@@ -75,6 +75,12 @@ func (w *world) survey() (*survey, error) {
 		}
 	}
 	return s, nil
+}
+
+// unwritten tells a record that a kill kept from being written: the sweep removes it.
+func unwritten(path string, entry fs.DirEntry) bool {
+	info, err := entry.Info()
+	return filepath.Ext(path) == infoSuffix && err == nil && info.Size() == 0
 }
 
 // add notes a file of a profile.

@@ -2,7 +2,9 @@ package power
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -122,9 +124,17 @@ func (w *witness) checkRecord(p profile, record string) {
 		}
 	case a.status == http.StatusOK:
 		w.checkStanding(a, must, may)
+	case a.status == http.StatusNotFound && !w.always && !(w.holds(must) && must.id != "") && empty(record) && empty(strings.TrimSuffix(record, ".info")):
+		w.seen.gone++ // nothing of it is on the disk
 	default:
 		w.checkUnreadable(a, must, may)
 	}
+}
+
+// empty tells that there is no byte in a file.
+func empty(name string) bool {
+	info, err := os.Stat(name)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0
 }
 
 // nameOf is the name of the upload with that id: as its client knows it, or as its record has it where the cut came before

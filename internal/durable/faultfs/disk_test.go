@@ -388,14 +388,14 @@ func write(f durable.File, c string) error {
 }
 
 func TestADeadProcessDoesNothing(t *testing.T) {
-	for how, want := range map[faultfs.How]string{faultfs.Killed: "", faultfs.Fatal: "A"} {
+	for how, want := range map[faultfs.How]string{faultfs.Killed: "", faultfs.Fatal: "AA"} {
 		d := faultfs.NewDisk()
 		faulty := faultfs.New(d)
 		f, err := faulty.OpenFile("f", os.O_RDWR|os.O_CREATE)
 		must(t, err)
 		faulty.FailAt(1, how)
 		for name, err := range map[string]error{
-			"write": write(f, "A"), "write again": write(f, "B"), "sync": f.Datasync(), "cut": f.Truncate(1 << 20),
+			"write": write(f, "AA"), "write again": write(f, "B"), "sync": f.Datasync(), "cut": f.Truncate(1 << 20),
 			"rename": faulty.Rename("f", "g"), "make": faulty.Mkdir("d"), "flush": faulty.Flush(),
 		} {
 			if !errors.Is(err, faultfs.ErrInjected) {

@@ -32,7 +32,7 @@ const (
 	Refused How = iota
 	// Unsaid: it is done, and reported as failed.
 	Unsaid
-	// Fatal: as Refused, and of everything after it nothing at all is done. So a process dies in the middle of a write.
+	// Fatal: as Refused, but for a write within a page, which is done, and of everything after it nothing at all is done. So a process dies in the middle of a write.
 	Fatal
 	// Killed: nothing is done, of a write neither, nor of anything after it. So a process dies before it.
 	Killed
@@ -220,20 +220,24 @@ func (f *File) WriteAt(p []byte, off int64) (int, error) {
 		return f.under.WriteAt(p, off)
 	case how == Killed:
 		return 0, err
-	case how != Unsaid && !f.overPage(p, off):
+	case how == Unsaid:
+	case !withinPage(p, off), how == Refused && !f.over(p, off):
 		p = p[:len(p)/2]
 	}
 	n, writeErr := f.under.WriteAt(p, off)
 	return n, errors.Join(err, writeErr)
 }
 
-// overPage tells a write over bytes that are there, within one page: the kernel does it wholly or not at all, whatever becomes
-// of the process.
-func (f *File) overPage(p []byte, off int64) bool {
+// withinPage tells a write that the kernel does wholly or not at all, whatever becomes of the process.
+func withinPage(p []byte, off int64) bool {
 	const page = 4096
+	return off/page == (off+int64(len(p))-1)/page
+}
+
+// over tells a write over bytes that are there, for which nothing is to be allocated.
+func (f *File) over(p []byte, off int64) bool {
 	info, err := f.under.Stat()
-	end := off + int64(len(p))
-	return err == nil && end <= info.Size() && off/page == (end-1)/page
+	return err == nil && off+int64(len(p)) <= info.Size()
 }
 
 // Close closes the file in any case.
