@@ -16,8 +16,9 @@ import (
 const (
 	// maxUnsynced bounds what a power cut can take, and how long the final sync of an upload takes.
 	maxUnsynced = 32 << 20
-	// writebackStep is how often the disk is asked to begin with what is written, so that the sync finds little to do.
-	writebackStep = 8 << 20
+	// writebackStep is how often the disk is asked to begin with what is written, so that the sync finds little to do, also that of
+	// a chunk of some MiB: as much as a fast connection has written at once.
+	writebackStep = 1 << 20
 	// maxAtDisk is how many chunks end at once. Each keeps a processor while it waits for the disk, until the runtime takes that away: beyond
 	// so many nobody ends sooner, and everybody else would have to stand in the queue.
 	maxAtDisk = 16

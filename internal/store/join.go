@@ -21,7 +21,7 @@ const (
 	// maxCopying is how many finals are assembled at once: more would only take turns at the disk.
 	maxCopying = 2
 	// copyStep is how much is copied between two looks at whether to go on.
-	copyStep = writebackStep
+	copyStep = 8 << 20
 )
 
 // awaited knows which finals wait for a part. All methods may be called concurrently.
