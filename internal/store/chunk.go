@@ -18,9 +18,6 @@ const (
 	maxUnsynced = 32 << 20
 	// writebackStep is how often the disk is asked to begin with what is written, so that the sync finds little to do.
 	writebackStep = 8 << 20
-	// maxAtDisk is how many chunks end at once. Each keeps a processor while it waits for the disk, until the runtime takes that away: beyond
-	// so many nobody ends sooner, and everybody else would have to stand in the queue.
-	maxAtDisk = 16
 )
 
 // WriteChunk implements [Store].
@@ -33,7 +30,8 @@ func (f *File) WriteChunk(id upload.ID, off int64, src io.Reader, check upload.C
 	f.metrics.receiving.WithLabelValues(f.profile).Inc()
 	defer f.metrics.receiving.WithLabelValues(f.profile).Dec()
 
-	err = c.end(c.copy(src))
+	cause := c.copy(src)
+	f.apart(func() { err = c.end(cause) })
 	c.endDigest()
 	return c.acknowledged() - off, err
 }
