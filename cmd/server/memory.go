@@ -15,10 +15,10 @@ const (
 	// uncounted is what the runtime's limit leaves out: the program's own pages (20 MiB), and that it is a soft limit.
 	uncounted = 48 << 20
 
-	// growPercent and spare say how much garbage may pile up before it is collected: half of what lives, and half of spare. By
+	// growPercent and spare say how much garbage may pile up before it is collected: a tenth of what lives, and a tenth of spare. By
 	// itself it is all that lives: next to nothing for many small requests, too much beside a thousand slow connections.
-	growPercent = 50
-	spare       = 4 << 20
+	growPercent = 10
+	spare       = 32 << 20
 	// ownHeap is how far the heap may grow without pictures.
 	ownHeap = baseMemory + spare - uncounted
 )

@@ -212,7 +212,7 @@ func (j *Journal) add(c *commit) {
 
 // take takes the first ones who wait out of the queue, into buf. mu is held.
 func (j *Journal) take() (batch []*commit) {
-	if cap(j.buf) > batchBytes {
+	if cap(j.buf) > 2*batchBytes {
 		j.buf = nil
 	}
 	j.buf = slices.Grow(j.buf[:0], headerBytes)[:headerBytes]

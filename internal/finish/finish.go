@@ -225,7 +225,7 @@ func (p *Pipeline) run(lane Lane, rec upload.Record, paused func()) (upload.Reco
 		if nothingToDo(err) || err != nil && p.ctx.Err() != nil {
 			return rec, err // or the server stops
 		}
-		p.metrics.observe(lane.Profile.Lane, settled, err, time.Since(began))
+		p.metrics.observe(lane.Profile.Lane, settled.State, err, time.Since(began))
 		if err == nil {
 			return settled, nil
 		}

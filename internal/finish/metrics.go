@@ -63,8 +63,8 @@ func (m *Metrics) Collectors() []prometheus.Collector {
 	return []prometheus.Collector{m.seconds, m.jobs, m.later, m.gate, m.waiting, m.capacity}
 }
 
-func (m *Metrics) observe(lane upload.Lane, rec upload.Record, err error, took time.Duration) {
-	outcome := string(rec.State) // ready or rejected
+func (m *Metrics) observe(lane upload.Lane, state upload.State, err error, took time.Duration) {
+	outcome := string(state) // ready or rejected
 	if err != nil {
 		outcome = failed
 	}

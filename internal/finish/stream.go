@@ -14,12 +14,11 @@ import (
 // where the store has none. Where that fails, on a full disk say, rec comes back as it was and the work goes on: no client
 // waits for a second try.
 func (p *Pipeline) Stream(ctx context.Context, rec upload.Record) (upload.Record, error) {
-	if rec.State == upload.Ready {
-		p.metrics.observe(upload.Stream, rec, nil, 0) // the store had nothing to leave to us
-		return rec, nil
-	}
 	return p.settle(ctx, rec, true)
 }
+
+// Passed counts an upload of the stream lane that the store had nothing to leave to us of: see [Direct].
+func (p *Pipeline) Passed() { p.metrics.observe(upload.Stream, upload.Ready, nil, 0) }
 
 // Direct tells of which types a complete upload of profile is ready: nothing is to be done about it. nil is none.
 func Direct(profile upload.Profile) func(mediaType string) bool {

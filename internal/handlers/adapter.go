@@ -68,15 +68,19 @@ func (e *endpoint) appendToFull(ctx context.Context, req *request) error {
 			return req.tusError(err)
 		}
 	}
-	rec, err := e.complete(req.upload)
-	req.record = rec
-	if err != nil {
-		return req.tusError(err)
-	}
-	if rec.State != upload.Received {
-		return nil
+	if err := req.saw(e.complete(req.upload)); err != nil || req.record.State != upload.Received {
+		return err
 	}
 	return e.settle(ctx)
+}
+
+// saw notes what became of the request's upload, and is what tusd is told of err.
+func (r *request) saw(rec upload.Record, err error) error {
+	r.record = rec
+	if err != nil {
+		return r.tusError(err)
+	}
+	return nil
 }
 
 func (s tusStore) AsTerminatableUpload(u handler.Upload) handler.TerminatableUpload {
@@ -123,8 +127,8 @@ func (u *tusUpload) WriteChunk(ctx context.Context, offset int64, src io.Reader)
 
 // chunkEnded is what tusd is told of a chunk that ended with err.
 func (u *tusUpload) chunkEnded(req *request, err error) error {
-	rec, _ := u.e.store.Lookup(u.id) // if that fails, the header says less
-	req.record = rec
+	req.record, _ = u.e.store.Lookup(u.id) // if that fails, the header says less
+	rec := &req.record
 	if err == nil || rec.State == upload.Receiving && rec.Offset == rec.Length && errors.Is(err, upload.ErrInterrupted) {
 		return nil // an interrupt that came after the last byte interrupted nothing
 	}
@@ -144,13 +148,7 @@ func (u *tusUpload) DeclareLength(ctx context.Context, length int64) error {
 }
 
 func (u *tusUpload) FinishUpload(ctx context.Context) error {
-	req := requestFrom(ctx)
-	rec, err := u.e.complete(u.id)
-	req.record = rec
-	if err != nil {
-		return req.tusError(err)
-	}
-	return nil
+	return requestFrom(ctx).saw(u.e.complete(u.id))
 }
 
 func (u *tusUpload) Terminate(ctx context.Context) error {

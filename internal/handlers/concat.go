@@ -208,9 +208,8 @@ func (e *endpoint) join(req *request, ctx context.Context, rec upload.Record) up
 }
 
 // complete moves an upload whose bytes are all there to received. If it is a part, the finals that wait for it go on.
-func (e *endpoint) complete(id upload.ID) (upload.Record, error) {
-	rec, err := e.store.Complete(id)
-	if err == nil && rec.Partial {
+func (e *endpoint) complete(id upload.ID) (rec upload.Record, err error) {
+	if rec, err = e.store.Complete(id); err == nil && rec.Partial {
 		e.resumeFinals(e.store.Finals(id))
 	}
 	return rec, err

@@ -45,8 +45,10 @@ type Store interface {
 }
 
 // Finisher takes a received upload, or a final whose parts are complete, to its verdict. Whole, Stream and Join return the record
-// as it then is; when ctx ends before, as it was. Resume only sees to it that the work is under way.
+// as it then is; when ctx ends before, as it was. Resume only sees to it that the work is under way. Passed counts an upload that was
+// ready without any.
 type Finisher interface {
+	Passed()
 	Resume(rec upload.Record)
 	Whole(ctx context.Context, rec upload.Record) (upload.Record, error)
 	Stream(ctx context.Context, rec upload.Record) (upload.Record, error)

@@ -81,8 +81,6 @@ func (c *chunk) publish() error {
 
 // end makes the chunk count, or takes it back if cause says that it is refused, and closes the file.
 func (c *chunk) end(cause error) error {
-	c.f.atDisk <- struct{}{}
-	defer func() { <-c.f.atDisk }()
 	err := cause
 	c.quiet = false
 	switch {

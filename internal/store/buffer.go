@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	// firstBuffer is what every connection begins with, and what a slow one keeps: a thousand of them cost 8 MiB.
+	// firstBuffer is what every connection begins with, and what a slow one keeps. While that waits it has no memory: see release.
 	firstBuffer = 8 << 10
 	// smallBuffer is for a small upload, and for a fast connection when there is no large one left.
 	smallBuffer = 32 << 10
@@ -16,7 +16,8 @@ const (
 	// maxLargeBuffers bounds the memory for fast connections at 64 MiB; the others go on with a small buffer.
 	maxLargeBuffers = 64
 	// fillWithin is how long bytes may wait in a large buffer for more to be written with. A connection that does not fill
-	// it in this time is slow: it gets a first one back, from which every read is written at once.
+	// it in this time is slow: it gets a first one back, from which every read is written at once. So is one that sends nothing
+	// for so long.
 	fillWithin = 100 * time.Millisecond
 )
 
@@ -75,18 +76,22 @@ type speed int
 const (
 	steady speed = iota
 	fast         // one read filled it: more was waiting
-	slow         // it was not full in time
+	slow         // it was not full in time, or nothing came for so long
 )
 
 // fill reads into buf: once if it is small, until it is full if it is large, as long as that goes fast enough.
 func fill(src io.Reader, buf []byte) (n int, at speed, err error) {
-	if n, err = src.Read(buf); n == len(buf) {
+	began := time.Now()
+	n, err = src.Read(buf)
+	switch {
+	case len(buf) <= smallBuffer && time.Since(began) > fillWithin:
+		return n, slow, err
+	case n == len(buf):
 		return n, fast, err
-	}
-	if len(buf) <= smallBuffer {
+	case len(buf) <= smallBuffer:
 		return n, steady, err
 	}
-	for began := time.Now(); n < len(buf) && err == nil; {
+	for began = time.Now(); n < len(buf) && err == nil; {
 		if time.Since(began) > fillWithin {
 			return n, slow, nil
 		}

@@ -19,9 +19,6 @@ const (
 	// writebackStep is how often the disk is asked to begin with what is written, so that the sync finds little to do, also that of
 	// a chunk of some MiB: as much as a fast connection has written at once.
 	writebackStep = 1 << 20
-	// maxAtDisk is how many chunks end at once. Each keeps a processor while it waits for the disk, until the runtime takes that away: beyond
-	// so many nobody ends sooner, and everybody else would have to stand in the queue.
-	maxAtDisk = 16
 )
 
 // WriteChunk implements [Store].
@@ -34,7 +31,8 @@ func (f *File) WriteChunk(id upload.ID, off int64, src io.Reader, check upload.C
 	f.metrics.receiving.WithLabelValues(f.profile).Inc()
 	defer f.metrics.receiving.WithLabelValues(f.profile).Dec()
 
-	err = c.end(c.copy(src))
+	cause := c.copy(src)
+	f.ending(c.e.slow.Load(), func() { err = c.end(cause) })
 	c.endDigest()
 	return c.acknowledged() - off, err
 }
@@ -83,6 +81,7 @@ func (f *File) beginChunk(id upload.ID, off int64, check upload.Check) (*chunk, 
 		return nil, fmt.Errorf("store: chunk of %s at %d: %w", id, off, err)
 	}
 	c.beginDigest()
+	e.slow.Store(false)
 	e.mu.Unlock() // the pin stays
 	return c, nil
 }
@@ -222,6 +221,7 @@ func (c *chunk) copy(src io.Reader) error {
 		case srcErr != nil:
 			return errors.Join(srcErr, c.judge())
 		case speed == slow:
+			c.e.slow.Store(true)
 			way.narrow(rest)
 		case rest == 0 && speed == fast && room == len(buf):
 			way.widen()

@@ -44,6 +44,7 @@ type entry struct {
 	sum *running // digest of the first bytes; nil if it is not known, or a chunk has it
 
 	active atomic.Int64 // when the last byte was stored, as Unix nanoseconds
+	slow   atomic.Bool  // its connection was, when the last chunk came
 }
 
 // acquire returns the entry of id with its mutex held; the caller ends with release. The record is loaded if it was not.

@@ -55,7 +55,7 @@ type File struct {
 	perOwner  int // see [Options]
 	owned     owned
 	disk      *disk              // what was promised where this store is
-	atDisk    chan struct{}      // a token for each chunk that ends
+	atDisk    chan struct{}      // a token for each upload that ends
 	copying   chan struct{}      // a token for each final that is being assembled
 	fans      sync.Map           // names of the fan directories that are there, durably
 	suspect   map[upload.ID]bool // could not be checked after a power cut; set before the store is used
@@ -210,7 +210,12 @@ func (f *File) DeclareLength(id upload.ID, length int64) error {
 }
 
 // Complete implements [Store].
-func (f *File) Complete(id upload.ID) (upload.Record, error) {
+func (f *File) Complete(id upload.ID) (rec upload.Record, err error) {
+	f.ending(f.isSlow(id), func() { rec, err = f.completeStored(id) })
+	return rec, err
+}
+
+func (f *File) completeStored(id upload.ID) (upload.Record, error) {
 	e, err := f.acquire(id)
 	if err != nil {
 		return upload.Record{}, err

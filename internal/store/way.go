@@ -18,6 +18,7 @@ type way struct {
 	file syscall.RawConn // nil if it cannot be spliced
 	pipe *splice.Pipe    // nil while buf is a buffer
 	buf  *[]byte
+	slow bool // the last read was
 }
 
 // way finds out what src and the chunk's file can do.
@@ -54,6 +55,9 @@ func (w *way) end() {
 		w.pipe.Return()
 		return
 	}
+	if w.slow {
+		release(*w.buf)
+	}
 	w.pool.put(w.buf)
 }
 
@@ -73,9 +77,10 @@ func (w *way) widen() {
 	w.buf = w.pool.grow(w.buf)
 }
 
-// narrow is for a connection that did not fill the buffer in time. The first rest bytes go with it.
+// narrow is for a slow connection: it gets a first buffer, of which only the first rest bytes take memory while it waits.
 func (w *way) narrow(rest int) {
 	if len(*w.buf) <= smallBuffer {
+		release((*w.buf)[blockEnd(int64(rest)):])
 		return
 	}
 	first := w.pool.get(0)
@@ -106,6 +111,7 @@ func (w *way) fill(src io.Reader, pos int64, rest, room int) (n, moved int, at s
 			at = slow
 		}
 	}
+	w.slow = at == slow
 	return n, moved, at, err
 }
 
