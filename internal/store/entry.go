@@ -95,6 +95,9 @@ func (f *File) unpin(e *entry) {
 		delete(f.entries, e.id)
 		return
 	}
+	if len(f.entries) <= maxCached {
+		return
+	}
 	for id, other := range f.entries { // a map's order is random enough to choose whom to forget
 		if len(f.entries) <= maxCached {
 			return

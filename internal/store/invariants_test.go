@@ -228,7 +228,11 @@ func (c checker) absent(a *account) {
 	if !slices.Contains(left, "") && !slices.Contains(left, upload.Terminated) {
 		c.fails("%s is not there, want one of %q", a.id, left)
 	}
-	files := slices.DeleteFunc(c.files(a.id), func(suffix string) bool { return suffix == ".info" && c.unwritten(a.id) })
+	if a.forgiven && c.empty(a.id, ".info") && c.empty(a.id, "") { // neither was synced
+		c.remove(a)
+		return
+	}
+	files := slices.DeleteFunc(c.files(a.id), func(suffix string) bool { return suffix == ".info" && c.empty(a.id, suffix) })
 	if c.restarted && len(files) > 0 && !c.disorder {
 		c.fails("%s is not there, but its files are: %q", a.id, files)
 	}
@@ -237,9 +241,9 @@ func (c checker) absent(a *account) {
 	}
 }
 
-// unwritten tells that the record of an upload which is not there is empty: the sweep removes it.
-func (c checker) unwritten(id upload.ID) bool {
-	raw, err := c.fs.ReadFile(c.dir(id) + string(id) + ".info")
+// empty tells that a file is there, and empty: the sweep removes it if it is the record of an upload that is not there.
+func (c checker) empty(id upload.ID, suffix string) bool {
+	raw, err := c.fs.ReadFile(c.dir(id) + string(id) + suffix)
 	return err == nil && len(raw) == 0
 }
 

@@ -125,14 +125,19 @@ var mostWorlds = []world{
 	{true, true, false, true}, {true, false, true, false}, {true, true, false, false}, {false, false, false, false}, {false, true, true, false},
 }
 
-// everyFault is all that can happen at an operation.
-func everyFault(k, _ int, op faultfs.Op) (all []fault) {
-	for seed := range uint64(100) {
+// everyFault is all that can happen at an operation, and sixteen power cuts, among them every extreme. The others are different for
+// each operation.
+func everyFault(k, salt int, op faultfs.Op) (all []fault) {
+	for n := range uint64(16) {
+		seed := n
+		if n >= faultfs.Corners {
+			seed += 16 * uint64(k*31+salt*7)
+		}
 		all = append(all, fault{k, faultfs.Killed, true, seed})
 		if op.Name == "File.WriteAt" {
 			all = append(all, fault{k, faultfs.Fatal, true, seed})
 		}
-		if seed < 8 {
+		if n < 4 {
 			all = append(all, fault{k, faultfs.Refused, false, seed}, fault{k, faultfs.Unsaid, false, seed},
 				fault{k, faultfs.Fatal, false, seed}, fault{k, faultfs.Killed, false, seed})
 		}
