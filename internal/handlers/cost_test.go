@@ -39,7 +39,7 @@ func TestAHeadAllocatesLittle(t *testing.T) {
 	if w.header.Get("Upload-Length") != "10" {
 		t.Fatalf("got %v", w.header)
 	}
-	if most := 14.0; got > most {
+	if most := 7.0; got > most {
 		t.Errorf("a HEAD allocates %v times, want at most %v", got, most)
 	}
 }

@@ -65,10 +65,20 @@ func newEndpoint(h *Handlers, of Endpoint, o Options) (*endpoint, error) {
 		return nil, err
 	}
 	e.tusd = tusd
-	e.post = tusd.Middleware(http.HandlerFunc(tusd.PostFile))
-	e.patch = tusd.Middleware(http.HandlerFunc(tusd.PatchFile))
-	e.del = tusd.Middleware(http.HandlerFunc(tusd.DelFile))
+	e.post, e.patch, e.del = e.begin(tusd.PostFile), e.begin(tusd.PatchFile), e.begin(tusd.DelFile)
 	return e, nil
+}
+
+// begin stands for tusd's own middleware, whose checks and headers have all been done at the door: it counts, and gives the body as
+// long as a connection may stand still. The answer too, should the client want to be told to go on.
+func (e *endpoint) begin(next http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		e.count(r.Method)
+		res := requestOf(w).w
+		_ = http.NewResponseController(res.ResponseWriter).SetReadDeadline(time.Now().Add(e.h.idle)) // fails where there are no deadlines
+		_ = res.extend()
+		next(w, r)
+	})
 }
 
 // ServeHTTP finds the handler of a request below the profile's path.
@@ -80,7 +90,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	req.route = e.routes.of(collection, below, nested)
 	id, err := upload.ParseID(name)
 	req.upload = id
-	req.w.Header()["Tus-Resumable"] = thisVersion
+	req.w.Header()[versionKey] = thisVersion
 	if versioned(r) && !nested {
 		if err := checkVersion(r, req.w.Header()); err != nil {
 			e.count(r.Method)
@@ -89,7 +99,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if err == nil || collection {
-		plain := (r.Method == http.MethodGet || r.Method == http.MethodHead) && len(r.Header.Values("Tus-Resumable")) == 0
+		plain := (r.Method == http.MethodGet || r.Method == http.MethodHead) && len(r.Header[versionKey]) == 0
 		if err := e.admit(req, r, collection, plain && below != "status"); err != nil {
 			e.count(r.Method)
 			req.refuse(err)
@@ -117,7 +127,7 @@ func versioned(r *http.Request) bool {
 	case http.MethodPost, http.MethodPatch, http.MethodDelete:
 		return true
 	case http.MethodHead:
-		return len(r.Header.Values("Tus-Resumable")) > 0
+		return len(r.Header[versionKey]) > 0
 	}
 	return false
 }

@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -169,7 +170,22 @@ func (h *Handlers) public(page http.Handler) http.Handler {
 		mux.Handle(e.profile.Path, e)
 		mux.Handle(e.profile.Path[:len(e.profile.Path)-1], e) // tusd takes the path without its slash too
 	}
-	return h.middleware(mux)
+	return h.middleware(h.shortcut(mux))
+}
+
+// shortcut takes collections and uploads to their endpoint, as mux would after a longer look: such a path needs no cleaning, and no
+// endpoint's lies inside another's. A path that was escaped, perhaps its slashes, is left to mux.
+func (h *Handlers) shortcut(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, e := range h.endpoints {
+			name, below := strings.CutPrefix(r.URL.Path, e.profile.Path)
+			if _, err := upload.ParseID(name); below && r.URL.RawPath == "" && (name == "" || err == nil) {
+				e.ServeHTTP(w, r)
+				return
+			}
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // private is the URL map of the operator, on a listener that is not for the world.

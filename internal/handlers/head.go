@@ -16,18 +16,16 @@ import (
 // true, and what is the server's own trouble ends the connection, which they understand as "try again".
 func (e *endpoint) head(req *request, r *http.Request) {
 	e.count(http.MethodHead)
-	if len(r.Header.Values("Tus-Resumable")) == 0 {
+	h := req.w.Header()
+	if len(r.Header[versionKey]) == 0 {
 		if rec, err := e.store.Lookup(req.upload); err == nil && rec.State == upload.Ready {
 			e.content(req, r)
 			return
 		}
-	}
-	h := req.w.Header()
-	h["Cache-Control"] = noStore
-	if err := checkVersion(r, h); err != nil {
-		req.fail(err)
+		req.fail(checkVersion(r, h))
 		return
 	}
+	h["Cache-Control"] = noStore
 	rec, err := e.standing(req, r)
 	if err == nil && rec.State.Gone() {
 		err = goneFor(rec)
@@ -78,20 +76,20 @@ func (e *endpoint) setStanding(h http.Header, rec upload.Record) {
 	case waits: // no offset until it is assembled
 		rec.Length = e.lengthOfParts(rec)
 	case rec.Length == upload.Deferred:
-		h.Set("Upload-Defer-Length", "1")
+		put(h, "Upload-Defer-Length", "1")
 		fallthrough
 	default:
-		h.Set("Upload-Offset", strconv.FormatInt(rec.Offset, 10))
+		put(h, "Upload-Offset", strconv.FormatInt(rec.Offset, 10))
 	}
 	if rec.Length != upload.Deferred {
-		h.Set("Upload-Length", strconv.FormatInt(rec.Length, 10))
+		put(h, "Upload-Length", strconv.FormatInt(rec.Length, 10))
 	}
 	if concat := e.concatOf(rec); concat != "" {
-		h.Set("Upload-Concat", concat)
+		put(h, "Upload-Concat", concat)
 	}
 	setExpires(h, rec)
 	if rec.Metadata != "" {
-		h.Set("Upload-Metadata", rec.Metadata)
+		put(h, "Upload-Metadata", rec.Metadata)
 	}
 }
 

@@ -18,11 +18,18 @@ type metrics struct {
 	seconds  *prometheus.HistogramVec
 	sent     prometheus.Counter
 	aborts   prometheus.Counter
+
+	mu     sync.RWMutex
+	series map[labels]prometheus.Observer // those of seconds that are in use: it takes longer to find one; guarded by mu
 }
+
+// labels are those of a series of seconds.
+type labels struct{ route, method, code string }
 
 func newMetrics(endpoints []*endpoint, joined func() uint64) *metrics {
 	errors := &errorCounts{counts: make(map[errorKey]uint64)}
 	return &metrics{
+		series: make(map[labels]prometheus.Observer),
 		tusd:   &tusdCollector{endpoints, errors, joined},
 		errors: errors,
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
@@ -56,7 +63,20 @@ func (m *metrics) register(registry *prometheus.Registry) error {
 
 func (m *metrics) observe(req *request, status int, took time.Duration) {
 	m.sent.Add(float64(req.w.sent))
-	m.seconds.WithLabelValues(req.route, knownMethod(req.method), statusClass(status)).Observe(took.Seconds())
+	m.secondsOf(labels{req.route, knownMethod(req.method), statusClass(status)}).Observe(took.Seconds())
+}
+
+func (m *metrics) secondsOf(l labels) prometheus.Observer {
+	m.mu.RLock()
+	series := m.series[l]
+	m.mu.RUnlock()
+	if series == nil {
+		series = m.seconds.WithLabelValues(l.route, l.method, l.code)
+		m.mu.Lock()
+		m.series[l] = series
+		m.mu.Unlock()
+	}
+	return series
 }
 
 func statusClass(status int) string {

@@ -1,9 +1,9 @@
 package handlers
 
 import (
-	"crypto/rand"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"regexp"
 	"strings"
@@ -20,7 +20,7 @@ func (h *Handlers) middleware(next http.Handler) http.Handler {
 		h.metrics.inFlight.Inc()
 		defer func() {
 			h.metrics.inFlight.Dec()
-			h.done(req, r, time.Since(began), recover())
+			h.done(req, time.Since(began), recover())
 		}()
 		h.serve(next, req, r)
 		req.w.end()
@@ -29,7 +29,7 @@ func (h *Handlers) middleware(next http.Handler) http.Handler {
 
 func (h *Handlers) serve(next http.Handler, req *request, r *http.Request) {
 	header := req.w.Header()
-	header.Set(requestIDKey, req.id)
+	put(header, requestIDKey, req.id)
 	header["X-Content-Type-Options"] = nosniff
 	h.cors.apply(header, r)
 	method, err := effectiveMethod(r)
@@ -53,7 +53,9 @@ func (h *Handlers) serve(next http.Handler, req *request, r *http.Request) {
 	next.ServeHTTP(req.w, r)
 }
 
-// In their canonical form, which costs nothing to find out.
+// put is h.Set for a key that is in its canonical form already, as are those below.
+func put(h http.Header, key, value string) { h[key] = []string{value} }
+
 const (
 	requestIDKey = "X-Request-Id"
 	overrideKey  = "X-Http-Method-Override"
@@ -88,39 +90,61 @@ var plainID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
 // requestID is the client's X-Request-ID if that can do no harm in a log, else a new one.
 func requestID(r *http.Request) string {
-	if id := r.Header.Get(requestIDKey); id != "" && plainID.MatchString(id) {
-		return id
+	if ids := r.Header[requestIDKey]; len(ids) > 0 && plainID.MatchString(ids[0]) {
+		return ids[0]
 	}
-	return rand.Text()
+	return newID()
+}
+
+// newID is 26 letters and digits, as [crypto/rand.Text] makes them, for less: it need only be another's by no accident.
+func newID() string {
+	const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+	var id [26]byte
+	a, b := rand.Uint64(), rand.Uint64()
+	for i := 0; i < len(id); i += 2 {
+		id[i], id[i+1] = digits[a%32], digits[b%32]
+		a, b = a/32, b/32
+	}
+	return string(id[:])
 }
 
 // done counts and logs a request that has ended, by a panic if cause is not nil.
-func (h *Handlers) done(req *request, r *http.Request, took time.Duration, cause any) {
+func (h *Handlers) done(req *request, took time.Duration, cause any) {
 	status := req.w.status
 	if cause != nil {
 		status = statusAborted
 	}
 	h.metrics.observe(req, status, took)
+	if cause != nil && cause != http.ErrAbortHandler {
+		req.logEnd(slog.LevelError, "panic", status, took, slog.Any("panic", cause))
+		panic(http.ErrAbortHandler) // the connection goes; what failed is in the log
+	}
 	level := slog.LevelDebug
 	if req.method == http.MethodPost || req.method == http.MethodPatch || req.method == http.MethodDelete {
 		level = slog.LevelInfo
 	}
-	if cause == nil && !req.base.Enabled(r.Context(), level) {
-		return // most lines are not wanted, and making one costs
-	}
-	args := []any{"request", req.id, "method", req.method, "route", req.route, "id", req.upload, "status", status, "seconds", took.Seconds()}
-	if req.body.n > 0 {
-		args = append(args, "received", req.body.n)
-	}
-	if cause != nil && cause != http.ErrAbortHandler {
-		req.base.Error("panic", append(args, "panic", cause)...)
-		panic(http.ErrAbortHandler) // the connection goes; what failed is in the log
-	}
-	req.base.Log(r.Context(), level, "request", args...)
+	req.logEnd(level, "request", status, took)
 	if cause != nil {
 		h.metrics.aborts.Inc()
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// logEnd writes the line of a request that has ended, if it is wanted: most are not, and making one costs. Where in the program
+// it comes from would cost most, and is not in it.
+func (r *request) logEnd(level slog.Level, message string, status int, took time.Duration, more ...slog.Attr) {
+	ctx := r.outer.Context()
+	if !r.base.Enabled(ctx, level) {
+		return
+	}
+	attrs := append(make([]slog.Attr, 0, 8), slog.String("request", r.id), slog.String("method", r.method), slog.String("route", r.route),
+		slog.String("id", string(r.upload)), slog.Int("status", status), slog.Float64("seconds", took.Seconds()))
+	if r.body.n > 0 {
+		attrs = append(attrs, slog.Int64("received", r.body.n))
+	}
+	line := slog.NewRecord(time.Now(), level, message, 0)
+	line.AddAttrs(append(attrs, more...)...)
+	_ = r.base.Handler().Handle(ctx, line) // whom should it be told?
 }
 
 // statusAborted stands in logs and metrics for a request that got no answer because its client was gone.
@@ -132,7 +156,7 @@ func abort() { panic(http.ErrAbortHandler) }
 // effectiveMethod resolves X-HTTP-Method-Override before anything is decided by the method (tus 1.0.0,
 // "X-HTTP-Method-Override": it counts, the real one does not).
 func effectiveMethod(r *http.Request) (string, error) {
-	override := strings.Join(r.Header.Values(overrideKey), ",") // two are as bad as a bad one
+	override := strings.Join(r.Header[overrideKey], ",") // two are as bad as a bad one
 	if override == "" {
 		return r.Method, nil
 	}

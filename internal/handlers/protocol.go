@@ -15,7 +15,8 @@ const (
 	tusVersion    = "1.0.0"
 	tusExtensions = "creation,creation-with-upload,creation-defer-length,expiration,termination," +
 		"checksum,checksum-trailer,concatenation,concatenation-unfinished"
-	chunkType = "application/offset+octet-stream"
+	versionKey = "Tus-Resumable" // in canonical form
+	chunkType  = "application/offset+octet-stream"
 )
 
 // maxMetadata bounds what a client makes us keep about an upload, in bytes of its header.
@@ -23,16 +24,16 @@ const maxMetadata = 16 << 10
 
 // checkVersion is the protocol's "Tus-Resumable": a request in another version is not processed.
 func checkVersion(r *http.Request, answer http.Header) error {
-	if values := r.Header.Values("Tus-Resumable"); len(values) == 1 && values[0] == tusVersion {
+	if values := r.Header[versionKey]; len(values) == 1 && values[0] == tusVersion {
 		return nil
 	}
 	answer.Set("Tus-Version", tusVersion)
 	return &clientError{http.StatusPreconditionFailed, "unsupported_version", "This server speaks tus " + tusVersion + ": Tus-Resumable must say so."}
 }
 
-// one returns the only value of a header, "" if it is absent.
+// one returns the only value of a header, "" if it is absent. The key is in its canonical form.
 func one(h http.Header, key string) (string, error) {
-	values := h.Values(key)
+	values := h[key]
 	switch len(values) {
 	case 0:
 		return "", nil
@@ -139,8 +140,11 @@ func (e *endpoint) checkAppend(r *http.Request) error {
 
 // checkChunkType demands the protocol's content type of bytes for an upload, and spells it as tusd compares it.
 func checkChunkType(r *http.Request, bytes bool) error {
-	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err == nil && mediaType == chunkType {
+	given := r.Header.Get("Content-Type")
+	if given == chunkType {
+		return nil
+	}
+	if mediaType, _, err := mime.ParseMediaType(given); err == nil && mediaType == chunkType {
 		r.Header.Set("Content-Type", chunkType)
 		return nil
 	}

@@ -3,6 +3,7 @@ package handlers
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -190,3 +191,28 @@ func code(want string) check {
 
 // dropLength hides the length of a body, so that it is sent in chunks.
 func dropLength(s string) io.Reader { return struct{ io.Reader }{bytes.NewReader([]byte(s))} }
+
+// TestAPathIsTakenAsItIsWritten asks beside an upload's own path: what is not plainly below an endpoint's is no upload.
+func TestAPathIsTakenAsItIsWritten(t *testing.T) {
+	s := start(t, nil)
+	id := strings.TrimPrefix(s.create("/files/", "Upload-Length", "10"), "/files/")
+	for path, want := range map[string]int{
+		"/files/" + id: http.StatusOK,
+		fmt.Sprintf("/files/%%%x%s", id[0], id[1:]): http.StatusOK, // an escaped letter is a letter
+		"/files/" + id + "/":                        http.StatusNotFound,
+		"/%66iles/" + id:                            http.StatusOK,
+		"/files%2f" + id:                            http.StatusNotFound, // an escaped slash is none
+		"/files":                                    http.StatusMethodNotAllowed,
+		"/files/":                                   http.StatusMethodNotAllowed,
+		"/files//" + id:                             http.StatusTemporaryRedirect,
+		"//files/" + id:                             http.StatusTemporaryRedirect,
+		"/files/../files/" + id:                     http.StatusTemporaryRedirect,
+		"/filesx/" + id:                             http.StatusNotFound,
+		"/avatars/" + id:                            http.StatusNotFound,
+		"/files/" + id + "%2fmore":                  http.StatusNotFound,
+	} {
+		if got := s.do(http.MethodHead, path, tus, nil).StatusCode; got != want {
+			t.Errorf("%s: got %d, want %d", path, got, want)
+		}
+	}
+}

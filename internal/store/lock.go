@@ -15,7 +15,7 @@ import (
 // The zero value is not usable; see [NewLocks]. All methods may be called concurrently.
 type Locks struct {
 	mu     sync.Mutex
-	held   map[upload.ID]*hold // an entry exactly while somebody holds the lock
+	held   map[upload.ID]hold  // an entry exactly while somebody holds the lock
 	waited func(time.Duration) // told of every wait that ended in holding
 }
 
@@ -36,7 +36,7 @@ func NewLocks(waited func(time.Duration)) *Locks {
 	if waited == nil {
 		waited = func(time.Duration) {}
 	}
-	return &Locks{held: make(map[upload.ID]*hold), waited: waited}
+	return &Locks{held: make(map[upload.ID]hold), waited: waited}
 }
 
 // Lock waits until the caller holds id, or until ctx is done: then [upload.ErrLocked]. Waiters are served in order.
@@ -48,17 +48,17 @@ func NewLocks(waited func(time.Duration)) *Locks {
 //
 // unlock must be called exactly once.
 func (l *Locks) Lock(ctx context.Context, id upload.ID, interrupt func()) (unlock func(), err error) {
-	return l.wait(ctx, id, &waiter{interrupt: interrupt, granted: make(chan struct{})})
+	return l.lock(ctx, id, interrupt, false)
 }
 
 // LockPatiently is Lock for somebody who has nobody interrupted.
 func (l *Locks) LockPatiently(ctx context.Context, id upload.ID, interrupt func()) (unlock func(), err error) {
-	return l.wait(ctx, id, &waiter{interrupt: interrupt, patient: true, granted: make(chan struct{})})
+	return l.lock(ctx, id, interrupt, true)
 }
 
-func (l *Locks) wait(ctx context.Context, id upload.ID, w *waiter) (unlock func(), err error) {
+func (l *Locks) lock(ctx context.Context, id upload.ID, interrupt func(), patient bool) (unlock func(), err error) {
 	began := time.Now()
-	if !l.enter(id, w) {
+	if w := l.enter(id, interrupt, patient); w != nil {
 		select {
 		case <-w.granted:
 		case <-ctx.Done():
@@ -77,27 +77,29 @@ func (l *Locks) wait(ctx context.Context, id upload.ID, w *waiter) (unlock func(
 func (l *Locks) TryLock(id upload.ID) (unlock func(), ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.held[id] != nil {
+	if _, held := l.held[id]; held {
 		return nil, false
 	}
-	l.held[id] = &hold{interrupt: func() {}}
+	l.held[id] = hold{interrupt: func() {}}
 	return func() { l.unlock(id) }, true
 }
 
-// enter makes w the holder and tells so, or puts it into the queue.
-func (l *Locks) enter(id upload.ID, w *waiter) (holds bool) {
+// enter makes the caller the holder, or returns the waiter that it has put into the queue.
+func (l *Locks) enter(id upload.ID, interrupt func(), patient bool) *waiter {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	h := l.held[id]
-	if h == nil {
-		l.held[id] = &hold{interrupt: w.interrupt}
-		return true
+	h, held := l.held[id]
+	if !held {
+		l.held[id] = hold{interrupt: interrupt}
+		return nil
 	}
+	w := &waiter{interrupt, patient, make(chan struct{})}
 	h.waiters = append(h.waiters, w)
-	if !w.patient {
+	l.held[id] = h
+	if !patient {
 		h.interrupt()
 	}
-	return false
+	return w
 }
 
 // abandon takes w out of the queue and tells whether it was still in it.
@@ -105,14 +107,12 @@ func (l *Locks) abandon(id upload.ID, w *waiter) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	h := l.held[id]
-	if h == nil {
-		return false
-	}
 	i := slices.Index(h.waiters, w)
 	if i < 0 {
 		return false
 	}
 	h.waiters = slices.Delete(h.waiters, i, i+1)
+	l.held[id] = h
 	return true
 }
 
@@ -132,6 +132,7 @@ func (l *Locks) handOn(id upload.ID) {
 	next := h.waiters[0]
 	h.waiters = h.waiters[1:]
 	h.interrupt = next.interrupt
+	l.held[id] = h
 	close(next.granted)
 	if slices.ContainsFunc(h.waiters, func(w *waiter) bool { return !w.patient }) {
 		next.interrupt()
