@@ -19,7 +19,7 @@ type tusStore struct{ e *endpoint }
 
 func (s tusStore) NewUpload(ctx context.Context, info handler.FileInfo) (handler.Upload, error) {
 	req := requestFrom(ctx)
-	rec := upload.Record{ID: upload.ID(info.ID), Owner: req.owner, Length: info.Size, Metadata: req.metadata, Partial: req.concat != "", Concat: req.concat}
+	rec := upload.Record{ID: upload.NewID(), Owner: req.owner, Length: info.Size, Metadata: req.metadata, Partial: req.concat != "", Concat: req.concat}
 	if info.SizeIsDeferred {
 		rec.Length = upload.Deferred
 	}
@@ -31,7 +31,7 @@ func (s tusStore) NewUpload(ctx context.Context, info handler.FileInfo) (handler
 		return nil, req.tusError(err)
 	}
 	req.upload, req.created = rec.ID, true
-	return s.GetUpload(ctx, info.ID)
+	return s.GetUpload(ctx, string(rec.ID))
 }
 
 func (s tusStore) GetUpload(ctx context.Context, id string) (handler.Upload, error) {

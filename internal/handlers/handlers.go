@@ -151,7 +151,7 @@ func New(o Options) (*Handlers, error) {
 
 // public is the URL map that everybody sees. Below a profile's path:
 //
-//	POST                 create an upload                      tusd   hooks.beforeCreate
+//	POST                 create an upload                      tusd   store.Create
 //	POST                 join uploads                          concat.go
 //	OPTIONS              what the endpoint can do              options.go
 //	PATCH   {id}         add bytes                             tusd   store.WriteChunk, hooks.beforeFinish

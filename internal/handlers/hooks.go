@@ -9,17 +9,12 @@ import (
 	"sluice/internal/upload"
 )
 
-// The contrast that Sluice exists for, in two callbacks of tusd's handler. What happens between them is the same for both
-// lanes: bytes flow from the socket to their offset in a file.
+// The contrast that Sluice exists for, in a callback of tusd's handler. What happens before it is the same for both lanes: bytes
+// flow from the socket to their offset in a file.
 
 // answerWithin is how long the client of a whole file waits for the verdict, so that it has an answer within 20 s of its last
 // byte on a machine that is busy with two hundred others too. Later, its answer is "received", and the work goes on.
 const answerWithin = 15 * time.Second
-
-// beforeCreate fixes what is ours to choose about a new upload: its id. Everything else was checked at the door.
-func (e *endpoint) beforeCreate(event handler.HookEvent) (handler.HTTPResponse, handler.FileInfoChanges, error) {
-	return handler.HTTPResponse{}, handler.FileInfoChanges{ID: string(upload.NewID())}, nil
-}
 
 // beforeFinish is called when every byte is stored and the upload is received, durably, and before the last response.
 //
