@@ -414,7 +414,7 @@ func (f *File) writeRecord(e *entry, raw []byte, with []durable.Change) error {
 		if err != nil {
 			return err
 		}
-		defer file.Close() // what does not know of it is durable by itself
+		defer file.Close() // if it did not come to fillRecord
 		put = func() error { return f.fillRecord(e, file, raw) }
 	}
 	err := f.commit(e, raw, with, put)
@@ -476,7 +476,7 @@ func (f *File) fillRecord(e *entry, file durable.File, raw []byte) error {
 		return durable.WriteFile(f.fs, f.name(e.id, infoSuffix), raw, f.durable)
 	}
 	_, err := file.WriteAt(raw, 0)
-	if err == nil {
+	if err = errors.Join(err, file.Close()); err == nil {
 		e.room = len(raw)
 	}
 	return err
