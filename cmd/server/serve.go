@@ -50,9 +50,6 @@ func serve(ctx context.Context, cfg config.Config, stdout, stderr io.Writer) err
 		return err
 	}
 	limitMemory(cfg.ImageMemory)
-	if cfg.Durability == "always" {
-		addProcessor()
-	}
 	recovered := a.pipeline.Recover()
 	if cfg.SweepInterval > 0 {
 		a.sweeper.Start(recovered, cfg.SweepInterval)
