@@ -106,7 +106,11 @@ func (w *witness) checkRecord(p profile, record string) {
 	}
 	name := w.nameOf(id, record)
 	may, known := w.may[name]
+	nothing := a.status == http.StatusNotFound && empty(record) && empty(strings.TrimSuffix(record, ".info"))
 	if !known {
+		if nothing {
+			return // it was being made, and the sweep removes it
+		}
 		if a.status == http.StatusOK || w.always {
 			w.t.Errorf("HEAD %s: got %d, and nobody made it", p.path+id, a.status)
 		}
@@ -124,7 +128,7 @@ func (w *witness) checkRecord(p profile, record string) {
 		}
 	case a.status == http.StatusOK:
 		w.checkStanding(a, must, may)
-	case a.status == http.StatusNotFound && !w.always && !(w.holds(must) && must.id != "") && empty(record) && empty(strings.TrimSuffix(record, ".info")):
+	case nothing && !w.always && !(w.holds(must) && must.id != ""):
 		w.seen.gone++ // nothing of it is on the disk
 	default:
 		w.checkUnreadable(a, must, may)
