@@ -187,7 +187,6 @@ func (c *chunk) takeBack() error {
 		c.length = upload.Deferred
 	}
 	c.f.owe(c.e.id, due(c.length, c.off))
-	noted := c.noteRefused()
 	err := c.cutAt(c.off)
 	switch {
 	case err == nil && c.f.durable:
@@ -198,25 +197,7 @@ func (c *chunk) takeBack() error {
 	if c.undo {
 		err = errors.Join(err, c.undeclare())
 	}
-	return errors.Join(noted, err, c.publish())
-}
-
-// noteRefused notes durably that what is above the chunk's beginning does not count, if that is not so by the record: a power cut
-// can leave the old length with sectors of before the cut and after it, whose zeros lie between bytes.
-func (c *chunk) noteRefused() error {
-	if c.held {
-		return nil
-	}
-	c.e.mu.Lock()
-	defer c.e.mu.Unlock()
-	if c.e.writable() != nil || c.e.unrecorded {
-		return nil // settled meanwhile, or nobody was told of it
-	}
-	off := c.off
-	if err := c.f.saveChecked(c.e, &off); err != nil || c.f.durable {
-		return err
-	}
-	return c.f.syncRecord(c.e)
+	return errors.Join(err, c.publish())
 }
 
 // undeclare takes the length of the upload back.
