@@ -73,10 +73,17 @@ func (c *chunk) publish() error {
 	if c.f.durable {
 		c.e.rec.synced = c.synced
 	}
-	if c.pos < upload.HeadBytes && c.pos != c.length {
-		c.e.judged, c.e.rec.MediaType = false, "" // what was judged is gone: other bytes may come in its place
+	if c.pos != c.length {
+		c.unjudge()
 	}
 	return nil
+}
+
+// unjudge forgets what the first bytes are where not all of them are there any more: other bytes may come in their place.
+func (c *chunk) unjudge() {
+	if c.pos < upload.HeadBytes {
+		c.e.judged, c.e.rec.MediaType = false, ""
+	}
 }
 
 // end makes the chunk count, or takes it back if cause says that it is refused, and closes the file.
@@ -187,6 +194,8 @@ func (c *chunk) takeBack() error {
 		c.length = upload.Deferred
 	}
 	c.f.owe(c.e.id, due(c.length, c.off))
+	off := c.off
+	noted := c.note(&off)
 	err := c.cutAt(c.off)
 	switch {
 	case err == nil && c.f.durable:
@@ -194,10 +203,32 @@ func (c *chunk) takeBack() error {
 	case err == nil:
 		err = c.f.datasync(c.file)
 	}
+	if err == nil && noted == nil {
+		noted = c.note(nil)
+	}
 	if c.undo {
 		err = errors.Join(err, c.undeclare())
 	}
-	return errors.Join(err, c.publish())
+	return errors.Join(noted, err, c.publish())
+}
+
+// note notes in the record up to where bytes count while a chunk is taken back; of one that was held it says that all along. Without
+// it a power cut can leave the old length with sectors of before the cut and of after it, whose zeros lie between bytes.
+func (c *chunk) note(checked *int64) error {
+	c.e.mu.Lock()
+	defer c.e.mu.Unlock()
+	if c.held || c.e.writable() != nil || c.e.unrecorded || same(checked, c.e.rec.checked) {
+		return nil // or it is settled meanwhile, or nobody was told of it
+	}
+	c.unjudge()
+	synced := c.e.rec.synced
+	c.e.rec.synced = c.e.saved // what is refused leaves the record as it was
+	err := c.f.saveChecked(c.e, checked)
+	c.e.rec.synced = synced
+	if err != nil || checked == nil || c.f.durable {
+		return err
+	}
+	return c.f.syncRecord(c.e)
 }
 
 // undeclare takes the length of the upload back.

@@ -577,6 +577,45 @@ func TestAFailedTerminationIsNotFoundAndEndsAtTheNextStart(t *testing.T) {
 	}
 }
 
+// What is taken back must not count while that is done.
+func TestAChunkThatIsTakenBackDoesNotCountOnTheWay(t *testing.T) {
+	for _, isDurable := range []bool{true, false} {
+		for name, send := range map[string]func(r *rig, more []byte) error{
+			"wrong at the end": func(r *rig, more []byte) error {
+				_, err := r.s.WriteChunk(victim, 3, bytes.NewReader(more), upload.Check{Quiet: true, Verify: func(io.Reader) error { return unwanted }})
+				return err
+			},
+			"too long": func(r *rig, more []byte) error {
+				_, err := r.s.WriteChunk(victim, 3, io.MultiReader(bytes.NewReader(more), broken{upload.ErrTooLarge}), upload.Check{Quiet: true})
+				return err
+			},
+		} {
+			r := newRig(t, isDurable, false)
+			r.must(r.s.Create(upload.Record{ID: victim, Length: 1 << 20}))
+			_, err := r.s.WriteChunk(victim, 0, strings.NewReader("abc"), upload.Check{})
+			r.must(err)
+			r.fs.Fail(func(op faultfs.Op) (faultfs.How, error) {
+				if op.Name == "File.Truncate" && op.Path == string(victim) {
+					return faultfs.Killed, faultfs.ErrInjected
+				}
+				return faultfs.Killed, nil
+			})
+			if err := send(r, bytes.Repeat([]byte("x"), 9000)); err == nil || !r.fs.Dead() {
+				t.Fatalf("durable %t, %s: got %v, and it is not cut", isDurable, name, err)
+			}
+			r.crash(false)
+			if rec, err := r.s.Lookup(victim); err != nil || rec.Offset != 3 {
+				t.Errorf("durable %t, %s: offset is %d, %v, want 3", isDurable, name, rec.Offset, err)
+			}
+		}
+	}
+}
+
+// broken is a source that fails.
+type broken struct{ err error }
+
+func (b broken) Read([]byte) (int, error) { return 0, b.err }
+
 func TestBytesOfARejectedUploadGoInTheEnd(t *testing.T) {
 	for name, end := range map[string]func(r *rig){
 		"told again": func(r *rig) { _, err := r.s.Reject(victim, unwanted); r.must(err) },
