@@ -127,6 +127,50 @@ func TestWriteFileFailsWithTheOldOrTheNewAndNothingElse(t *testing.T) {
 	}
 }
 
+func TestWriteNewMakesAFileWholeOrNone(t *testing.T) {
+	for _, noMake := range []bool{false, true} {
+		for _, how := range []faultfs.How{faultfs.Refused, faultfs.Unsaid, faultfs.Fatal, faultfs.Killed} {
+			for k := 1; ; k++ {
+				root, _ := openRoot(t)
+				if err := root.Mkdir("sub"); err != nil {
+					t.Fatal(err)
+				}
+				faulty := faultfs.New(root)
+				faulty.NoMake = noMake
+				faulty.FailAt(k, how)
+				err := durable.WriteNew(faulty, "sub/file", []byte("something"))
+				done := len(faulty.Ops()) < k
+				if err != nil && done {
+					t.Fatalf("%s at %d: %v", how, k, err)
+				}
+				got, readErr := root.ReadFile("sub/file")
+				if readErr == nil && string(got) != "something" || readErr != nil && (err == nil || !errors.Is(readErr, fs.ErrNotExist)) {
+					t.Errorf("%s at %v: %v, and the file is %q, %v", how, faulty.Ops(), err, got, readErr)
+				}
+				if left := names(t, root, "sub"); how == faultfs.Refused && len(left) > 0 && !slices.Equal(left, []string{"file"}) {
+					t.Errorf("%s at %v: left %q", how, faulty.Ops(), left)
+				}
+				if done {
+					break
+				}
+			}
+		}
+	}
+}
+
+func TestWriteNewReplacesNothing(t *testing.T) {
+	root, _ := openRoot(t)
+	if err := durable.WriteFile(root, "file", []byte("the old"), false); err != nil {
+		t.Fatal(err)
+	}
+	if err := durable.WriteNew(root, "file", []byte("something")); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("got %v, want %v", err, fs.ErrExist)
+	}
+	if got, err := root.ReadFile("file"); err != nil || string(got) != "the old" {
+		t.Errorf("it is %q, %v", got, err)
+	}
+}
+
 func TestWriteFileSyncsInOrder(t *testing.T) {
 	root, _ := openRoot(t)
 	faulty := faultfs.New(root)
@@ -361,6 +405,7 @@ var ways = map[string]func(fsys durable.FS, name string) error{
 		_, err := fsys.OpenFile(name, os.O_RDWR|os.O_CREATE)
 		return err
 	},
+	"Make":        func(fsys durable.FS, name string) error { return fsys.Make(name+"/x", nil) },
 	"ReadFile":    func(fsys durable.FS, name string) error { _, err := fsys.ReadFile(name); return err },
 	"Mkdir":       func(fsys durable.FS, name string) error { return fsys.Mkdir(name + "/new") },
 	"Remove":      func(fsys durable.FS, name string) error { return fsys.Remove(name + "/secret") },
@@ -415,7 +460,7 @@ func TestAbsenceAndPresenceHaveTheirErrors(t *testing.T) {
 		}
 	}
 	_, err := root.OpenFile("dir", os.O_CREATE|os.O_EXCL|os.O_RDWR)
-	for _, err := range []error{err, root.Mkdir("dir")} {
+	for _, err := range []error{err, root.Mkdir("dir"), root.Make("dir", nil)} {
 		if !errors.Is(err, fs.ErrExist) {
 			t.Errorf("got %v, want %v", err, fs.ErrExist)
 		}
@@ -439,10 +484,10 @@ func TestWhatIsOpenedCanBeSentByTheKernel(t *testing.T) {
 
 func TestWhatIsMadeIsPrivate(t *testing.T) {
 	root, _ := openRoot(t)
-	if err := errors.Join(root.Mkdir("dir"), durable.WriteFile(root, "file", nil, false)); err != nil {
+	if err := errors.Join(root.Mkdir("dir"), durable.WriteFile(root, "file", nil, false), durable.WriteNew(root, "new", nil)); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"dir", "file"} {
+	for _, name := range []string{"dir", "file", "new"} {
 		if info, err := root.Stat(name); err != nil || info.Mode().Perm()&0o007 != 0 {
 			t.Errorf("%s: %v, %v, want nothing for others", name, info.Mode(), err)
 		}

@@ -1,5 +1,5 @@
 // Package durable is the file system as a careful program needs it: os-shaped calls, inside one directory, with the promises
-// that a crash or a power cut tests. [WriteFile] replaces a file whole; [Root] is the real thing; tests put faults in front
+// that a crash or a power cut tests. [WriteFile] replaces a file whole, [WriteNew] makes one; [Root] is the real thing; tests put faults in front
 // of the [FS] interface.
 //
 // It knows nothing of uploads. What it does not do: locking between goroutines; callers order their own calls.
@@ -28,6 +28,9 @@ type FS interface {
 	Open(name string) (Reader, error)
 	// OpenFile opens a file for writing, with flags as in os.OpenFile.
 	OpenFile(name string, flag int) (File, error)
+	// Make makes a file with data in it: whoever is killed meanwhile, there is all of it or no such file. It is fs.ErrExist if the
+	// name is taken. After any other error nothing is there; not every system can do it.
+	Make(name string, data []byte) error
 	ReadFile(name string) ([]byte, error)
 	// Mkdir makes one directory.
 	Mkdir(name string) error
@@ -116,6 +119,17 @@ func (r *Root) OpenFile(name string, flag int) (File, error) {
 	return osFile{f}, nil
 }
 
+func (r *Root) Make(name string, data []byte) error {
+	err := error(fs.ErrInvalid)
+	if fs.ValidPath(name) {
+		err = r.within(path.Dir(name), func(dir *os.File) error { return makeFile(dir, path.Base(name), data) })
+	}
+	if err != nil {
+		return &fs.PathError{Op: "make", Path: name, Err: err}
+	}
+	return nil
+}
+
 func (r *Root) Mkdir(name string) error               { return r.root.Mkdir(name, DirPerm) }
 func (r *Root) Remove(name string) error              { return r.root.Remove(name) }
 func (r *Root) Stat(name string) (fs.FileInfo, error) { return r.root.Stat(name) }
@@ -146,15 +160,18 @@ func (r *Root) ReadDir(name string) ([]fs.DirEntry, error) {
 	return readDir(dir) // unsorted: a directory may hold hundreds of thousands
 }
 
-func (r *Root) SyncDir(name string) error {
+func (r *Root) SyncDir(name string) error { return r.within(name, (*os.File).Sync) }
+
+// within runs do on the directory name.
+func (r *Root) within(name string, do func(dir *os.File) error) error {
 	if name == "." {
-		return r.dir.Sync()
+		return do(r.dir)
 	}
 	dir, err := r.root.Open(name)
 	if err != nil {
 		return err
 	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return errors.Join(do(dir), dir.Close())
 }
 
 func (r *Root) CanFlush() bool       { return canSyncFS(r.dir) }
@@ -200,6 +217,15 @@ func WriteFile(fsys FS, name string, data []byte, sync bool) (err error) {
 		return nil
 	}
 	return fsys.SyncDir(path.Dir(name))
+}
+
+// WriteNew is WriteFile, without sync, for a name that is not taken, and costs less where the system can make a file whole. It is
+// fs.ErrExist if the name is taken all the same and the system can tell.
+func WriteNew(fsys FS, name string, data []byte) error {
+	if err := fsys.Make(name, data); err == nil || errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return WriteFile(fsys, name, data, false)
 }
 
 // fill writes data to a new file and closes it.

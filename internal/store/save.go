@@ -100,6 +100,9 @@ func (f *File) writeRecord(e *entry, raw []byte, with []durable.Change) error {
 		put = func() error { return f.fillRecord(e, file, raw) }
 	}
 	err := f.commit(e, raw, with, put)
+	if errors.Is(err, fs.ErrExist) {
+		return errors.Join(upload.ErrExists, err)
+	}
 	if err != nil && e.unrecorded {
 		f.fs.Remove(f.name(e.id, infoSuffix)) // it is none
 	}
@@ -176,6 +179,8 @@ func (f *File) putRecord(e *entry, raw []byte) (err error) {
 		return nil
 	case f.journal != nil && e.unrecorded:
 		err = f.overwrite(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, raw)
+	case e.unrecorded:
+		err = durable.WriteNew(f.fs, name, raw)
 	default:
 		err = durable.WriteFile(f.fs, name, raw, false)
 	}

@@ -181,6 +181,16 @@ func (d *Disk) openOrMake(name string, flag int) (*node, error) {
 	return n, nil
 }
 
+func (d *Disk) Make(name string, data []byte) error {
+	return d.do("make", name, func() error {
+		n, err := d.openOrMake(name, os.O_CREATE|os.O_EXCL)
+		if err == nil {
+			n.file.write(data, 0)
+		}
+		return err
+	})
+}
+
 func (d *Disk) ReadFile(name string) (data []byte, err error) {
 	err = d.do("read", name, func() error {
 		n, err := d.findFile(name)

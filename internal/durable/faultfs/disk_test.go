@@ -62,6 +62,9 @@ var acts = []func(fsys durable.FS, name, other string, n int) string{
 		return kind(fsys.SyncDir(name))
 	},
 	func(fsys durable.FS, name, _ string, n int) string {
+		return kind(fsys.Make(name, bytes.Repeat([]byte{byte('a' + n%26)}, n)))
+	},
+	func(fsys durable.FS, name, _ string, n int) string {
 		entries, err := fsys.ReadDir(name)
 		var list []string
 		for _, e := range entries {

@@ -58,6 +58,8 @@ type FS struct {
 	Blind bool
 	// NoFlush has Flush unsupported, as on a file system in user space. Set it before use.
 	NoFlush bool
+	// NoMake has Make unsupported, as on a network's file system. Set it before use.
+	NoMake bool
 
 	under durable.FS
 
@@ -158,6 +160,14 @@ func (f *FS) OpenFile(name string, flag int) (durable.File, error) {
 		}
 		return &File{f, name, file}, nil
 	})
+}
+
+// Make is not torn by any fault.
+func (f *FS) Make(name string, data []byte) error {
+	if f.NoMake {
+		return errors.ErrUnsupported
+	}
+	return f.run("Make", name, func() error { return f.under.Make(name, data) })
 }
 
 func (f *FS) ReadFile(name string) ([]byte, error) {
