@@ -86,16 +86,23 @@ func (c *chunk) unjudge() {
 	}
 }
 
+// check has the chunk verified, if that is to be done.
+func (c *chunk) check() error {
+	err := c.verify(io.NewSectionReader(c.file, c.off, c.pos-c.off))
+	c.wrong = err != nil
+	return err
+}
+
 // end makes the chunk count, or takes it back if cause says that it is refused, and closes the file.
 func (c *chunk) end(cause error) error {
 	err := cause
 	c.quiet = false
 	switch {
-	case errors.As(cause, new(*upload.Rejection)), errors.Is(cause, upload.ErrGone): // settled, the bytes are removed
-	case errors.Is(cause, upload.ErrTooLarge), c.held && cause != nil:
+	case !c.wrong && (errors.As(cause, new(*upload.Rejection)) || errors.Is(cause, upload.ErrGone)): // settled, the bytes are removed
+	case c.wrong, c.held && cause != nil, errors.Is(cause, upload.ErrTooLarge):
 		err = errors.Join(err, c.takeBack())
-	case cause == nil && c.verify != nil:
-		err = c.checkAndSync()
+	case cause == nil && c.held:
+		err = c.accept()
 	case cause == nil && c.small():
 		err = c.finish()
 	default:
@@ -104,15 +111,9 @@ func (c *chunk) end(cause error) error {
 	return errors.Join(err, c.file.Close())
 }
 
-// checkAndSync has the chunk verified, and makes it count.
-func (c *chunk) checkAndSync() error {
-	if err := c.verify(io.NewSectionReader(c.file, c.off, c.pos-c.off)); err != nil {
-		return errors.Join(err, c.takeBack())
-	}
-	if !c.held && c.small() {
-		return c.finish()
-	}
-	if err := c.sync(); err != nil || !c.held {
+// accept makes a chunk count that was held and is right.
+func (c *chunk) accept() error {
+	if err := c.sync(); err != nil {
 		return err
 	}
 	if err := c.letCount(); err != nil {

@@ -32,6 +32,9 @@ func (f *File) WriteChunk(id upload.ID, off int64, src io.Reader, check upload.C
 	defer f.metrics.receiving.WithLabelValues(f.profile).Dec()
 
 	cause := c.copy(src)
+	if cause == nil && c.verify != nil {
+		f.ending(false, func() { cause = c.check() })
+	}
 	f.ending(c.e.slow.Load(), func() { err = c.end(cause) })
 	c.endDigest()
 	return c.acknowledged() - off, err
@@ -51,6 +54,7 @@ type chunk struct {
 	judged bool
 	verify func(io.Reader) error // see [upload.Check]
 	zero   bool                  // the last byte is one
+	wrong  bool                  // verify says so
 	held   bool                  // no byte of it counts yet
 	quiet  bool                  // its offset is not told yet
 	undo   bool                  // the length goes with it: see [upload.Check]

@@ -2,15 +2,23 @@ package store
 
 import "sluice/internal/upload"
 
-// maxAtDisk is how many uploads end at once. Each keeps a processor while it waits for the disk, until the runtime takes that away: beyond
-// so many nobody ends sooner, and everybody else would have to stand in the queue.
-const maxAtDisk = 16
+const (
+	// maxAtDisk is how many uploads end at once. Each keeps a processor while it waits for the disk, until the runtime takes that away:
+	// beyond so many nobody ends sooner, and everybody else would have to stand in the queue.
+	maxAtDisk = 16
+	// maxSlowAtDisk is the same for those of slow connections, beside them. Many may end together, and none is in a hurry.
+	maxSlowAtDisk = 4
+)
 
-// ending has do done, for at most maxAtDisk callers at once: on a stack of its own where the connection is slow. What ends an upload
+// ending has do done, for so many callers at once: on a stack of its own where the connection is slow. What ends an upload
 // goes deep. Of a thousand connections that wait all day and end together each would have a stack twice as large from then on.
 func (f *File) ending(slow bool, do func()) {
-	f.atDisk <- struct{}{}
-	defer func() { <-f.atDisk }()
+	room := f.atDisk
+	if slow {
+		room = f.slowly
+	}
+	room <- struct{}{}
+	defer func() { <-room }()
 	if !slow {
 		do()
 		return

@@ -4,7 +4,7 @@ import "testing"
 
 // net/http gives up one connection where a handler panics. What runs on a stack of its own must not end the process instead.
 func TestPanicAtTheEndOfAnUploadIsItsCallersAlone(t *testing.T) {
-	f := &File{atDisk: make(chan struct{}, maxAtDisk)}
+	f := &File{atDisk: make(chan struct{}, maxAtDisk), slowly: make(chan struct{}, maxSlowAtDisk)}
 	for i := range 2 * (maxAtDisk + 1) { // more than may end at once
 		func() {
 			defer func() {

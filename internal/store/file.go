@@ -56,6 +56,7 @@ type File struct {
 	owned     owned
 	disk      *disk              // what was promised where this store is
 	atDisk    chan struct{}      // a token for each upload that ends
+	slowly    chan struct{}      // likewise, of slow connections
 	copying   chan struct{}      // a token for each final that is being assembled
 	fans      sync.Map           // names of the fan directories that are there, durably
 	suspect   map[upload.ID]bool // could not be checked after a power cut; set before the store is used
