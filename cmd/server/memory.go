@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 const (
@@ -19,6 +21,12 @@ const (
 	// itself it is all that lives: next to nothing for many small requests, too much beside a thousand slow connections.
 	growPercent = 10
 	spare       = 32 << 20
+	// busyPercent is growPercent while much is made: 70 MB a second, with which small uploads by the thousand come. A collection costs as
+	// much as lives, so a few MiB more spare a twentieth of the processor time.
+	busyPercent = 30
+	// busyWithin and calmAfter are how long some collections in a row take when the one begins, and when it ends.
+	busyWithin = 400 * time.Millisecond
+	calmAfter  = 2 * time.Second
 	// ownHeap is how far the heap may grow without pictures.
 	ownHeap = baseMemory + spare - uncounted
 )
@@ -30,8 +38,65 @@ func paceCollector() (done func()) {
 		return func() {}
 	}
 	debug.SetGCPercent(growPercent)
+	stop := afterEach(new(pacer).ended)
 	unused := make([]byte, spare) // counts as alive, and takes no memory: it is fresh from the system, and nobody touches it
-	return func() { runtime.KeepAlive(unused) }
+	return func() {
+		stop()
+		runtime.KeepAlive(unused)
+	}
+}
+
+// pacer changes between growPercent and busyPercent. One collection calls it after the other, so it needs no lock.
+type pacer struct {
+	times [8]time.Time // of the last collections
+	next  int          // in times
+	busy  bool
+}
+
+// collected is an object that a collection takes.
+type collected struct{ _ *pacer }
+
+// afterEach has do done after each collection, one after the other, until stop is called.
+func afterEach(do func()) (stop func()) {
+	var stopped atomic.Bool
+	var watch func()
+	watch = func() {
+		runtime.AddCleanup(new(collected), func(watch func()) {
+			if !stopped.Load() {
+				do()
+				watch()
+			}
+		}, watch)
+	}
+	watch()
+	return func() { stopped.Store(true) }
+}
+
+// ended is told of each collection.
+func (p *pacer) ended() {
+	if busy := p.busy; p.count(time.Now()) != busy {
+		debug.SetGCPercent(p.percent())
+	}
+}
+
+// count notes a collection at now, and tells whether much garbage is made.
+func (p *pacer) count(now time.Time) (busy bool) {
+	took := now.Sub(p.times[p.next])
+	p.times[p.next] = now
+	p.next = (p.next + 1) % len(p.times)
+	if p.busy {
+		p.busy = took < calmAfter
+	} else {
+		p.busy = took < busyWithin
+	}
+	return p.busy
+}
+
+func (p *pacer) percent() int {
+	if p.busy {
+		return busyPercent
+	}
+	return growPercent
 }
 
 // limitMemory tells the runtime how far the heap may grow before it collects harder: freed pictures must not pile up beside

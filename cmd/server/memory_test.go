@@ -5,8 +5,10 @@ import (
 	"encoding/binary"
 	"math"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"testing"
+	"time"
 
 	"sluice/internal/config"
 	"sluice/internal/media"
@@ -52,6 +54,50 @@ func TestGarbageIsCollectedAsTheEnvironmentSays(t *testing.T) {
 			t.Errorf("GOGC=%q: got %d, want %d", env, got, want)
 		}
 		done()
+	}
+}
+
+func TestMoreGarbageMayPileUpWhileMuchIsMade(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	var p pacer
+	run := func(n int, every time.Duration) (percent int) {
+		for range n {
+			now = now.Add(every)
+			p.count(now)
+		}
+		return p.percent()
+	}
+	const few, soon = len(p.times) / 2, busyWithin / time.Duration(len(p.times)+1)
+	for i, step := range []struct {
+		n     int
+		every time.Duration
+		want  int
+	}{
+		{1, time.Millisecond, growPercent},             // the first of all
+		{few, time.Millisecond, growPercent},           // a burst
+		{20, busyWithin, growPercent},                  // now and then
+		{20, soon, busyPercent},                        // all the time
+		{20, 2 * soon, busyPercent},                    // of larger heaps
+		{few, time.Millisecond, busyPercent},           //
+		{1, calmAfter, growPercent},                    // the last one was long ago
+		{20, soon, busyPercent},                        //
+		{len(p.times) + 1, calmAfter / 4, growPercent}, // it becomes quiet
+	} {
+		if got := run(step.n, step.every); got != step.want {
+			t.Errorf("step %d: got %d, want %d", i, got, step.want)
+		}
+	}
+}
+
+func TestEveryCollectionIsTold(t *testing.T) {
+	told := make(chan struct{}, 100)
+	stop := afterEach(func() { told <- struct{}{} })
+	defer stop()
+	for range 3 {
+		for len(told) == 0 {
+			runtime.GC()
+		}
+		<-told
 	}
 }
 
