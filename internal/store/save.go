@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -220,7 +219,11 @@ func (f *File) padded(e *entry, raw []byte) []byte {
 	if len(raw) > room {
 		room = (len(raw) + recordRoom - 1) / recordRoom * recordRoom
 	}
-	return append(raw, bytes.Repeat([]byte{' '}, room-len(raw))...)
+	padded := make([]byte, room)
+	for i := copy(padded, raw); i < room; i++ {
+		padded[i] = ' '
+	}
+	return padded
 }
 
 // change saves what alter does to the record, with the files in with, or leaves it as it was if that fails.
