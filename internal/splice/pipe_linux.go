@@ -84,13 +84,22 @@ func (s *Pipes) make() (*Pipe, error) {
 // put takes an empty pipe back, and closes one that is not.
 func (s *Pipes) put(p *Pipe) {
 	p.conn, p.file, p.refuse = nil, nil, false
-	if p.held > 0 || unix.Madvise(p.buf, unix.MADV_DONTNEED) != nil {
+	if p.held > 0 || !p.clear() {
 		_ = p.close()
 		<-s.left
 		return
 	}
 	s.free <- p
 	s.idle.Reset(idleFor)
+}
+
+// clear gives the buffer's memory back.
+func (p *Pipe) clear() bool {
+	if p.used && unix.Madvise(p.buf, unix.MADV_DONTNEED) != nil {
+		return false
+	}
+	p.used = false
+	return true
 }
 
 func (p *Pipe) close() error {

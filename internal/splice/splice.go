@@ -72,10 +72,17 @@ type Pipe struct {
 	taken  int             // bytes off the connection, in this read
 	moved  int             // of them, bytes in the file
 	refuse bool            // the file did not take it
+	used   bool            // something was written to the buffer
 }
 
-// Buffer is what [Pipe.Read] reads into what does not go into the file.
+// Buffer is what [Pipe.Read] and [Pipe.Fill] read into. Nobody else is to write to it but over what they have read.
 func (p *Pipe) Buffer() []byte { return p.buf }
+
+// Fill reads from src into Buffer()[from:to] as any reader does, nothing of it into the file.
+func (p *Pipe) Fill(src io.Reader, from, to int) (n int, err error) {
+	p.used = true
+	return src.Read(p.buf[from:to])
+}
 
 // Read reads from src, which may be the body of a request over the pipe's connection, at most max bytes. Of the n bytes, the
 // first moved are in file at off and following, and the others in Buffer()[moved:n]: all of them if they could not be spliced,
@@ -87,6 +94,7 @@ func (p *Pipe) Read(src io.Reader, max int, file syscall.RawConn, off int64) (n,
 		defer p.conn.armed.Store(nil)
 	}
 	n, err = src.Read(p.buf[:max])
+	p.used = p.used || n > p.moved || p.taken > p.moved
 	if p.taken != 0 && p.taken != n {
 		return 0, 0, errors.Join(err, ErrMiscounted)
 	}

@@ -104,7 +104,7 @@ func (w *way) fill(src io.Reader, pos int64, rest, room int) (n, moved int, at s
 	case w.pipe == nil:
 		n, at, err = fill(src, (*w.buf)[rest:room])
 	case rest > 0 || pos%blockBytes != 0:
-		n, err = src.Read((*w.buf)[rest:room])
+		n, err = w.pipe.Fill(src, rest, room)
 	default:
 		began := time.Now()
 		if n, moved, err = w.pipe.Read(src, room, w.file, pos); n < room && time.Since(began) > fillWithin {
