@@ -24,6 +24,8 @@ const (
 	// busyPercent is growPercent while much is made: 70 MB a second, with which small uploads by the thousand come. A collection costs as
 	// much as lives, so a few MiB more spare a twentieth of the processor time.
 	busyPercent = 30
+	// crowd is how many goroutines are those of so many connections that memory counts more: each has three.
+	crowd = 1000
 	// busyWithin and calmAfter are how long some collections in a row take when the one begins, and when it ends.
 	busyWithin = 400 * time.Millisecond
 	calmAfter  = 2 * time.Second
@@ -74,21 +76,21 @@ func afterEach(do func()) (stop func()) {
 
 // ended is told of each collection.
 func (p *pacer) ended() {
-	if busy := p.busy; p.count(time.Now()) != busy {
+	if busy := p.busy; p.count(time.Now(), runtime.NumGoroutine()) != busy {
 		debug.SetGCPercent(p.percent())
 	}
 }
 
-// count notes a collection at now, and tells whether much garbage is made.
-func (p *pacer) count(now time.Time) (busy bool) {
+// count notes a collection at now, beside so many goroutines, and tells whether more may pile up.
+func (p *pacer) count(now time.Time, goroutines int) (busy bool) {
 	took := now.Sub(p.times[p.next])
 	p.times[p.next] = now
 	p.next = (p.next + 1) % len(p.times)
+	within := busyWithin
 	if p.busy {
-		p.busy = took < calmAfter
-	} else {
-		p.busy = took < busyWithin
+		within = calmAfter
 	}
+	p.busy = took < within && goroutines < crowd
 	return p.busy
 }
 

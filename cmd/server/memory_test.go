@@ -60,30 +60,35 @@ func TestGarbageIsCollectedAsTheEnvironmentSays(t *testing.T) {
 func TestMoreGarbageMayPileUpWhileMuchIsMade(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	var p pacer
-	run := func(n int, every time.Duration) (percent int) {
+	run := func(n int, every time.Duration, goroutines int) (percent int) {
 		for range n {
 			now = now.Add(every)
-			p.count(now)
+			p.count(now, goroutines)
 		}
 		return p.percent()
 	}
 	const few, soon = len(p.times) / 2, busyWithin / time.Duration(len(p.times)+1)
 	for i, step := range []struct {
-		n     int
-		every time.Duration
-		want  int
+		n          int
+		every      time.Duration
+		goroutines int
+		want       int
 	}{
-		{1, time.Millisecond, growPercent},             // the first of all
-		{few, time.Millisecond, growPercent},           // a burst
-		{20, busyWithin, growPercent},                  // now and then
-		{20, soon, busyPercent},                        // all the time
-		{20, 2 * soon, busyPercent},                    // of larger heaps
-		{few, time.Millisecond, busyPercent},           //
-		{1, calmAfter, growPercent},                    // the last one was long ago
-		{20, soon, busyPercent},                        //
-		{len(p.times) + 1, calmAfter / 4, growPercent}, // it becomes quiet
+		{1, time.Millisecond, 10, growPercent},             // the first of all
+		{few, time.Millisecond, 10, growPercent},           // a burst
+		{20, busyWithin, 10, growPercent},                  // now and then
+		{20, soon, 10, busyPercent},                        // all the time
+		{20, 2 * soon, 10, busyPercent},                    // of larger heaps
+		{few, time.Millisecond, 10, busyPercent},           //
+		{1, calmAfter, 10, growPercent},                    // the last one was long ago
+		{20, soon, 10, busyPercent},                        //
+		{len(p.times) + 1, calmAfter / 4, 10, growPercent}, // it becomes quiet
+		{20, soon, 10, busyPercent},                        //
+		{1, soon, crowd, growPercent},                      // many come
+		{20, soon, crowd, growPercent},                     //
+		{1, soon, 10, busyPercent},                         // and go
 	} {
-		if got := run(step.n, step.every); got != step.want {
+		if got := run(step.n, step.every, step.goroutines); got != step.want {
 			t.Errorf("step %d: got %d, want %d", i, got, step.want)
 		}
 	}
