@@ -82,9 +82,9 @@ func serve(ctx context.Context, cfg config.Config, stdout, stderr io.Writer) err
 	return err
 }
 
-// pipes is how many connections may be spliced at once, with a pipe of 1 MiB each; others copy. A user who is not root may
+// pipes is how many connections may be spliced at once, with a pipe of 1 MiB each; others copy, with as much memory. A user who is not root may
 // have 64 of those, and needs pipes for other things.
-const pipes = 48
+const pipes = 60
 
 func maxPipes(splice bool) int {
 	if splice {
