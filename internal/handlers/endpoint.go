@@ -16,8 +16,8 @@ const (
 	// lockWithin is how long a request waits for another to let go of the upload, before 423.
 	lockWithin = 10 * time.Second
 	// tusdAfterlife is how long tusd keeps two goroutines after each request, for stores that depend on its context. Ours
-	// does not, and 0 would be ten seconds.
-	tusdAfterlife = time.Nanosecond
+	// does not. With less, the timer of each request would wake somebody for itself.
+	tusdAfterlife = time.Millisecond
 )
 
 // endpoint serves one profile.
