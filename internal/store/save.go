@@ -167,8 +167,8 @@ func (f *File) fillRecord(e *entry, file durable.File, raw []byte) error {
 }
 
 // putRecord writes raw over the record of e if that has as much room and nothing can tear it, or makes a new file of it. ext4 begins
-// to write to the disk whenever a file is renamed over another. The first of an upload with bytes needs no other name until it is
-// whole where the journal makes up for what a crash leaves.
+// to write to the disk whenever a file is renamed over another. The first of an upload with bytes is written in its place where the
+// journal makes up for what a crash leaves, and else gets its name when it is whole.
 func (f *File) putRecord(e *entry, raw []byte) (err error) {
 	name := f.name(e.id, infoSuffix)
 	switch {
