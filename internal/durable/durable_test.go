@@ -13,6 +13,8 @@ import (
 	"slices"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"sluice/internal/durable"
 	"sluice/internal/durable/faultfs"
 )
@@ -127,47 +129,39 @@ func TestWriteFileFailsWithTheOldOrTheNewAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestWriteNewMakesAFileWholeOrNone(t *testing.T) {
-	for _, noMake := range []bool{false, true} {
-		for _, how := range []faultfs.How{faultfs.Refused, faultfs.Unsaid, faultfs.Fatal, faultfs.Killed} {
-			for k := 1; ; k++ {
-				root, _ := openRoot(t)
-				if err := root.Mkdir("sub"); err != nil {
-					t.Fatal(err)
-				}
-				faulty := faultfs.New(root)
-				faulty.NoMake = noMake
-				faulty.FailAt(k, how)
-				err := durable.WriteNew(faulty, "sub/file", []byte("something"))
-				done := len(faulty.Ops()) < k
-				if err != nil && done {
-					t.Fatalf("%s at %d: %v", how, k, err)
-				}
-				got, readErr := root.ReadFile("sub/file")
-				if readErr == nil && string(got) != "something" || readErr != nil && (err == nil || !errors.Is(readErr, fs.ErrNotExist)) {
-					t.Errorf("%s at %v: %v, and the file is %q, %v", how, faulty.Ops(), err, got, readErr)
-				}
-				if left := names(t, root, "sub"); how == faultfs.Refused && len(left) > 0 && !slices.Equal(left, []string{"file"}) {
-					t.Errorf("%s at %v: left %q", how, faulty.Ops(), left)
-				}
-				if done {
-					break
-				}
-			}
-		}
-	}
-}
-
-func TestWriteNewReplacesNothing(t *testing.T) {
-	root, _ := openRoot(t)
-	if err := durable.WriteFile(root, "file", []byte("the old"), false); err != nil {
+func TestWriteMakesAFileOrWritesOverIt(t *testing.T) {
+	root, dir := openRoot(t)
+	const makes = os.O_WRONLY | os.O_CREATE | os.O_EXCL
+	if err := errors.Join(root.Mkdir("sub"), os.Symlink("file", filepath.Join(dir, "link")), unix.Mkfifo(filepath.Join(dir, "pipe"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	if err := durable.WriteNew(root, "file", []byte("something")); !errors.Is(err, fs.ErrExist) {
-		t.Errorf("got %v, want %v", err, fs.ErrExist)
-	}
-	if got, err := root.ReadFile("file"); err != nil || string(got) != "the old" {
-		t.Errorf("it is %q, %v", got, err)
+	for _, step := range []struct {
+		name string
+		flag int
+		data string
+		err  error
+		want string
+	}{
+		{"sub/file", os.O_WRONLY, "x", fs.ErrNotExist, ""},
+		{"sub/file", makes, "something", nil, "something"},
+		{"sub/file", makes, "else", fs.ErrExist, "something"},
+		{"sub/file", os.O_WRONLY, "any", nil, "anyething"},
+		{"file", makes, "", nil, ""},
+		{"file", os.O_WRONLY | os.O_CREATE | os.O_TRUNC, "abc", nil, "abc"},
+		{"link", os.O_WRONLY, "x", unix.ELOOP, "abc"},
+		{"pipe", os.O_WRONLY, "x", unix.ENXIO, ""},
+		{"none/file", makes, "x", fs.ErrNotExist, ""},
+		{"file/file", makes, "x", unix.ENOTDIR, ""},
+	} {
+		if err := root.Write(step.name, step.flag, []byte(step.data)); !errors.Is(err, step.err) {
+			t.Errorf("%s: got %v, want %v", step.name, err, step.err)
+		}
+		if step.name == "pipe" {
+			continue
+		}
+		if got, _ := root.ReadFile(step.name); string(got) != step.want {
+			t.Errorf("%s is %q, want %q", step.name, got, step.want)
+		}
 	}
 }
 
@@ -405,7 +399,8 @@ var ways = map[string]func(fsys durable.FS, name string) error{
 		_, err := fsys.OpenFile(name, os.O_RDWR|os.O_CREATE)
 		return err
 	},
-	"Make":        func(fsys durable.FS, name string) error { return fsys.Make(name+"/x", nil) },
+	"Write":       func(fsys durable.FS, name string) error { return fsys.Write(name+"/x", os.O_WRONLY|os.O_CREATE, nil) },
+	"Write over":  func(fsys durable.FS, name string) error { return fsys.Write(name, os.O_WRONLY, []byte("y")) },
 	"ReadFile":    func(fsys durable.FS, name string) error { _, err := fsys.ReadFile(name); return err },
 	"Mkdir":       func(fsys durable.FS, name string) error { return fsys.Mkdir(name + "/new") },
 	"Remove":      func(fsys durable.FS, name string) error { return fsys.Remove(name + "/secret") },
@@ -460,7 +455,7 @@ func TestAbsenceAndPresenceHaveTheirErrors(t *testing.T) {
 		}
 	}
 	_, err := root.OpenFile("dir", os.O_CREATE|os.O_EXCL|os.O_RDWR)
-	for _, err := range []error{err, root.Mkdir("dir"), root.Make("dir", nil)} {
+	for _, err := range []error{err, root.Mkdir("dir"), root.Write("dir", os.O_WRONLY|os.O_CREATE|os.O_EXCL, nil)} {
 		if !errors.Is(err, fs.ErrExist) {
 			t.Errorf("got %v, want %v", err, fs.ErrExist)
 		}
@@ -484,7 +479,7 @@ func TestWhatIsOpenedCanBeSentByTheKernel(t *testing.T) {
 
 func TestWhatIsMadeIsPrivate(t *testing.T) {
 	root, _ := openRoot(t)
-	if err := errors.Join(root.Mkdir("dir"), durable.WriteFile(root, "file", nil, false), durable.WriteNew(root, "new", nil)); err != nil {
+	if err := errors.Join(root.Mkdir("dir"), durable.WriteFile(root, "file", nil, false), root.Write("new", os.O_WRONLY|os.O_CREATE|os.O_EXCL, nil)); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"dir", "file", "new"} {

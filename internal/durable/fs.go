@@ -1,5 +1,5 @@
 // Package durable is the file system as a careful program needs it: os-shaped calls, inside one directory, with the promises
-// that a crash or a power cut tests. [WriteFile] replaces a file whole, [WriteNew] makes one; [Root] is the real thing; tests put faults in front
+// that a crash or a power cut tests. [WriteFile] replaces a file whole; [Root] is the real thing; tests put faults in front
 // of the [FS] interface.
 //
 // It knows nothing of uploads. What it does not do: locking between goroutines; callers order their own calls.
@@ -28,9 +28,9 @@ type FS interface {
 	Open(name string) (Reader, error)
 	// OpenFile opens a file for writing, with flags as in os.OpenFile.
 	OpenFile(name string, flag int) (File, error)
-	// Make makes a file with data in it: whoever is killed meanwhile, there is all of it or no such file. It is fs.ErrExist if the
-	// name is taken. After any other error nothing is there; not every system can do it.
-	Make(name string, data []byte) error
+	// Write opens a file as OpenFile does, writes data to its beginning and closes it, for less. It follows no link. Who is killed
+	// meanwhile may have made it and written nothing or, beyond a page, some of data.
+	Write(name string, flag int, data []byte) error
 	ReadFile(name string) ([]byte, error)
 	// Mkdir makes one directory.
 	Mkdir(name string) error
@@ -119,13 +119,13 @@ func (r *Root) OpenFile(name string, flag int) (File, error) {
 	return osFile{f}, nil
 }
 
-func (r *Root) Make(name string, data []byte) error {
+func (r *Root) Write(name string, flag int, data []byte) error {
 	err := error(fs.ErrInvalid)
 	if fs.ValidPath(name) {
-		err = r.within(path.Dir(name), func(dir *os.File) error { return makeFile(dir, path.Base(name), data) })
+		err = r.within(path.Dir(name), func(dir *os.File) error { return writeFile(dir, path.Base(name), flag, data) })
 	}
 	if err != nil {
-		return &fs.PathError{Op: "make", Path: name, Err: err}
+		return &fs.PathError{Op: "write", Path: name, Err: err}
 	}
 	return nil
 }
@@ -217,15 +217,6 @@ func WriteFile(fsys FS, name string, data []byte, sync bool) (err error) {
 		return nil
 	}
 	return fsys.SyncDir(path.Dir(name))
-}
-
-// WriteNew is WriteFile, without sync, for a name that is not taken, and costs less where the system can make a file whole. It is
-// fs.ErrExist if the name is taken all the same and the system can tell.
-func WriteNew(fsys FS, name string, data []byte) error {
-	if err := fsys.Make(name, data); err == nil || errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return WriteFile(fsys, name, data, false)
 }
 
 // fill writes data to a new file and closes it.

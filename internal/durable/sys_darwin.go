@@ -21,8 +21,6 @@ func forget(*os.File)                        {}
 func fallocate(*os.File, int64, int64) error { return errors.ErrUnsupported }
 func firstHole(*os.File) (int64, error)      { return 0, errors.ErrUnsupported }
 
-func makeFile(*os.File, string, []byte) error { return errors.ErrUnsupported }
-
 func copyRange(*os.File, int64, *os.File, int64, int64) (int64, error) {
 	return 0, errors.ErrUnsupported
 }

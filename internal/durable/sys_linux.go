@@ -1,9 +1,7 @@
 package durable
 
 import (
-	"cmp"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -70,25 +68,6 @@ func firstHole(f *os.File) (int64, error) {
 		return 0, errors.ErrUnsupported
 	}
 	return min(hole, info.Size()), err
-}
-
-// makeFile writes data to a file without a name, and gives it the name in dir when all of it is there.
-func makeFile(dir *os.File, name string, data []byte) error {
-	return control(dir, func(at int) error {
-		fd, err := unix.Openat(at, ".", unix.O_TMPFILE|unix.O_WRONLY|unix.O_CLOEXEC, uint32(FilePerm))
-		if err != nil {
-			return err
-		}
-		defer unix.Close(fd) // what was written is whole, and nothing is synced
-		if n, err := unix.Pwrite(fd, data, 0); err != nil || n < len(data) {
-			return cmp.Or(err, io.ErrShortWrite)
-		}
-		err = unix.Linkat(fd, "", at, name, unix.AT_EMPTY_PATH)
-		if errors.Is(err, unix.ENOENT) { // Linux before 6.10 wants a privilege for that
-			err = unix.Linkat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", fd), at, name, unix.AT_SYMLINK_FOLLOW)
-		}
-		return err
-	})
 }
 
 // copyRange returns less than n only with an error.

@@ -4,6 +4,7 @@ package durable
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 
@@ -48,6 +49,24 @@ func readDir(dir *os.File) (entries []fs.DirEntry, err error) {
 		return errors.Join(err, plain.Close())
 	})
 	return entries, err
+}
+
+// writeFile is [FS.Write] for a name in dir, without what os does for a file that stays open.
+func writeFile(dir *os.File, name string, flag int, data []byte) error {
+	return control(dir, func(at int) error {
+		fd, err := unix.Openat(at, name, flag|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, uint32(FilePerm))
+		if err != nil {
+			return err
+		}
+		n, err := unix.Pwrite(fd, data, 0)
+		for errors.Is(err, unix.EINTR) { // control would make the file once more
+			n, err = unix.Pwrite(fd, data, 0)
+		}
+		if err == nil && n < len(data) {
+			err = io.ErrShortWrite
+		}
+		return errors.Join(err, unix.Close(fd))
+	})
 }
 
 // rename is rename(2) in dir; the names are without slashes.

@@ -7,7 +7,7 @@ import (
 )
 
 // Crash ends f as the death of its process would: the directory is let go, nothing more is written.
-func (f *File) Crash() error { return errors.Join(f.abandon(), f.release()) }
+func (f *File) Crash() error { return errors.Join(f.abandon(), f.making.close(), f.release()) }
 
 // OpenOn opens a store on a file system that a test made, without holding its directory. release is called in the end.
 func OpenOn(fsys durable.FS, o Options, release func() error) (*File, error) {

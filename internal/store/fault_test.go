@@ -66,11 +66,18 @@ func (r *rig) begin() *rig {
 
 func (r *rig) open() {
 	r.Helper()
+	r.openWith(nil)
+}
+
+// openWith opens the store on a directory with these faults.
+func (r *rig) openWith(faults func(faultfs.Op) (faultfs.How, error)) {
+	r.Helper()
 	root, err := durable.OpenRoot(r.dir)
 	if err != nil {
 		r.Fatal(err)
 	}
 	r.root, r.fs = root, faultfs.New(root)
+	r.fs.Fail(faults)
 	r.fs.Blind, r.fs.NoFlush = r.blind, !r.journal
 	r.s, err = store.OpenOn(r.fs, store.Options{Profile: "test", Flat: true, Durable: r.durable, Variants: []string{"64"},
 		Judge: typed, Metrics: store.NewMetrics(), Logger: quiet}, nothing)

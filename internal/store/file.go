@@ -45,6 +45,7 @@ type File struct {
 	holes     bool      // the file system can tell how far a file was written, see durable.ReportsHoles
 	release   func() error
 	journal   *durable.Journal // nil: files are synced one by one, or not at all
+	making    *making          // nil: a first record is made as a file of its own
 	flushed   atomic.Bool      // what lay there when the store was opened is on the disk
 	lifetime  time.Duration    // see [Options]
 	retention time.Duration

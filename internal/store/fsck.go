@@ -65,6 +65,7 @@ type fsck struct {
 
 	mark      mark
 	markState error              // nil: it was read, or there is none
+	unmade    []upload.ID        // noted as being made when the process was killed, see making
 	powerCut  bool               // another boot without a clean stop: the next start cuts what is not provable
 	holes     bool               // the file system is known to tell how far a file was written
 	blind     bool               // it is known not to
@@ -127,6 +128,9 @@ func (c *fsck) learn() (err error) {
 	if _, err := c.f.fs.Stat(path.Join(ownDir, cleanFile)); errors.Is(err, fs.ErrNotExist) {
 		boot := durable.BootID()
 		c.powerCut = c.mark.Format != 0 && (boot == "" || boot != c.mark.Boot)
+		if boot != "" && boot == c.mark.Boot {
+			c.unmade = c.f.readMaking()
+		}
 	}
 	last := c.mark
 	if c.markState != nil {

@@ -151,9 +151,10 @@ func (x *examined) foreign() bool {
 // strange tells that there is a record, and that it is not understood.
 func (x *examined) strange() bool { return x.misread != nil && !x.foreign() && !x.unwritten() }
 
-// unwritten tells of an upload that a crash kept from being made: its record is empty, and it has nothing else.
+// unwritten tells of an upload that a crash kept from being made: its record is empty, and it has nothing else, or it is noted as one that
+// was being made.
 func (x *examined) unwritten() bool {
-	return x.plain(infoSuffix) && x.unread == nil && len(x.raw) == 0 && len(x.contents()) == 0
+	return x.misread != nil && (slices.Contains(x.c.unmade, x.id) || len(x.raw) == 0 && len(x.contents()) == 0)
 }
 
 // known tells suffixes of ours.

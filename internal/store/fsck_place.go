@@ -72,7 +72,7 @@ func ownLeftovers(c *fsck) (all []finding) {
 				all = append(all, finding{Fault: Fault{File: file, Note: true, Problem: "holds what the power cut may have taken from other files",
 					Remedy: "the next start, or a repair, does it again before anything else; without it more may seem wrong than is"}})
 			}
-		case !slices.Contains([]string{lockFile, markFile, cleanFile, lostDir, probeFile, markFile + tempSuffix}, name):
+		case !slices.Contains([]string{lockFile, markFile, cleanFile, makingFile, lostDir, probeFile, markFile + tempSuffix}, name):
 			all = append(all, note(file, n.kind))
 		}
 	}
@@ -85,7 +85,7 @@ func ownFilesArePlain(c *fsck) (all []finding) {
 		if name == lostDir {
 			want = fs.ModeDir
 		}
-		known := isOwnLeftover(name) || slices.Contains([]string{lockFile, markFile, cleanFile, lostDir}, name) || slices.Contains(durable.JournalNames, name)
+		known := isOwnLeftover(name) || slices.Contains([]string{lockFile, markFile, cleanFile, makingFile, lostDir}, name) || slices.Contains(durable.JournalNames, name)
 		if known && n.kind != want {
 			all = append(all, finding{Fault: Fault{File: path.Join(ownDir, name), Problem: "of the wrong kind" + kindWords(n.kind),
 				Remedy: "it is never followed or removed"}})

@@ -126,8 +126,8 @@ func (c checker) check(accounts []*account) {
 
 // tidy checks that nothing is there which only a crash leaves.
 func (c checker) tidy() {
-	for name := range c.tree() {
-		if dir, base := path.Split(name); dir == ".sluice/" && base != "mark.json" ||
+	for name, content := range c.tree() {
+		if dir, base := path.Split(name); dir == ".sluice/" && base != "mark.json" && (base != "making" || content != "") ||
 			strings.HasSuffix(name, ".tmp") || strings.HasSuffix(name, ".gone") {
 			c.fails("left after a start: %s", name)
 		}

@@ -22,10 +22,11 @@ const journalBytes = 32 << 20
 
 // What a store keeps about its directory, in ownDir.
 const (
-	lockFile  = "lock"      // held by the process
-	markFile  = "mark.json" // see mark
-	cleanFile = "clean"     // there exactly while the directory is as a clean stop left it: everything flushed
-	probeFile = "probe"     // made and removed
+	lockFile   = "lock"      // held by the process
+	markFile   = "mark.json" // see mark
+	cleanFile  = "clean"     // there exactly while the directory is as a clean stop left it: everything flushed
+	probeFile  = "probe"     // made and removed
+	makingFile = "making"    // see making
 )
 
 // mark is what a store remembers from one start to the next.
@@ -137,6 +138,9 @@ func (f *File) start() error {
 	if powerCut {
 		f.log.Warn("another boot without a clean stop: checking every upload", "profile", f.profile)
 	}
+	if err := f.beginMaking(!clean && now.Boot != "" && now.Boot == last.Boot); err != nil {
+		return err
+	}
 	if err := f.repair(powerCut); err != nil {
 		return err
 	}
@@ -199,7 +203,7 @@ func (f *File) probe(last mark) (bool, error) {
 // boot checks every upload.
 func (f *File) Close() error {
 	if f.onlyLook || len(f.suspect) > 0 {
-		return errors.Join(f.abandon(), f.release()) // as it was, or not clean
+		return errors.Join(f.abandon(), f.making.close(), f.release()) // as it was, or not clean
 	}
 	err := f.settleAll()
 	if err == nil {
@@ -214,7 +218,7 @@ func (f *File) Close() error {
 	if errors.Is(err, errors.ErrUnsupported) {
 		err = nil
 	}
-	return errors.Join(err, f.release())
+	return errors.Join(err, f.making.close(), f.release())
 }
 
 // settleAll writes down, or does, what could not be done when the disk failed: nobody will know after this.

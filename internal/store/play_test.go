@@ -93,7 +93,7 @@ func newPlay(t *testing.T, w world) *play {
 // boot begins a process, which sees the disk as it is.
 func (p *play) boot() {
 	p.fs = faultfs.New(p.disk)
-	p.fs.Blind, p.fs.NoMake, p.fs.NoFlush = p.blind, p.blind, p.alone
+	p.fs.Blind, p.fs.NoFlush = p.blind, p.alone
 }
 
 func (p *play) open() (err error) {

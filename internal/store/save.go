@@ -90,7 +90,7 @@ func (f *File) writeRecord(e *entry, raw []byte, with []durable.Change) error {
 		raw = f.padded(e, raw)
 	}
 	put := func() error { return f.putRecord(e, raw) }
-	if e.unrecorded && e.fresh {
+	if e.unrecorded && e.fresh && f.durable {
 		file, err := f.claim(e.id)
 		if err != nil {
 			return err
@@ -156,8 +156,8 @@ func (f *File) claim(id upload.ID) (durable.File, error) {
 
 // fillRecord writes the first record of e into the file that is made for it, or in its place.
 func (f *File) fillRecord(e *entry, file durable.File, raw []byte) error {
-	if f.journal == nil && (f.durable || len(raw) > pageBytes) {
-		return durable.WriteFile(f.fs, f.name(e.id, infoSuffix), raw, f.durable)
+	if f.journal == nil {
+		return durable.WriteFile(f.fs, f.name(e.id, infoSuffix), raw, true)
 	}
 	_, err := file.WriteAt(raw, 0)
 	if err = errors.Join(err, file.Close()); err == nil {
@@ -167,19 +167,19 @@ func (f *File) fillRecord(e *entry, file durable.File, raw []byte) error {
 }
 
 // putRecord writes raw over the record of e if that has as much room and nothing can tear it, or makes a new file of it. ext4 begins
-// to write to the disk whenever a file is renamed over another. The first of an upload with bytes is written in its place where the
-// journal makes up for what a crash leaves, and else gets its name when it is whole.
+// to write to the disk whenever a file is renamed over another. The first one is written in its place: the journal makes up for what a
+// crash leaves, or, after a kill, the note of what is being made.
 func (f *File) putRecord(e *entry, raw []byte) (err error) {
 	name := f.name(e.id, infoSuffix)
 	switch {
 	case f.journal == nil && f.durable:
 		return durable.WriteFile(f.fs, name, raw, true)
-	case len(raw) == e.room && e.room <= pageBytes && !e.unrecorded && f.overwrite(name, os.O_WRONLY, raw) == nil:
+	case len(raw) == e.room && e.room <= pageBytes && !e.unrecorded && f.fs.Write(name, os.O_WRONLY, raw) == nil:
 		return nil
 	case f.journal != nil && e.unrecorded:
-		err = f.overwrite(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, raw)
+		err = f.fs.Write(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, raw)
 	case e.unrecorded:
-		err = durable.WriteNew(f.fs, name, raw)
+		err = f.makeRecord(e, raw)
 	default:
 		err = durable.WriteFile(f.fs, name, raw, false)
 	}
@@ -187,15 +187,6 @@ func (f *File) putRecord(e *entry, raw []byte) (err error) {
 		e.room = 0
 	}
 	return err
-}
-
-func (f *File) overwrite(name string, flag int, raw []byte) error {
-	file, err := f.fs.OpenFile(name, flag)
-	if err != nil {
-		return err
-	}
-	_, err = file.WriteAt(raw, 0)
-	return errors.Join(err, file.Close())
 }
 
 // writeFiles writes what goes with a record, but for content, which is there. Where nothing else makes it durable it is synced, also

@@ -181,14 +181,13 @@ func (d *Disk) openOrMake(name string, flag int) (*node, error) {
 	return n, nil
 }
 
-func (d *Disk) Make(name string, data []byte) error {
-	return d.do("make", name, func() error {
-		n, err := d.openOrMake(name, os.O_CREATE|os.O_EXCL)
-		if err == nil {
-			n.file.write(data, 0)
-		}
+func (d *Disk) Write(name string, flag int, data []byte) error {
+	f, err := d.OpenFile(name, flag)
+	if err != nil {
 		return err
-	})
+	}
+	_, err = f.WriteAt(data, 0)
+	return errors.Join(err, f.Close())
 }
 
 func (d *Disk) ReadFile(name string) (data []byte, err error) {

@@ -62,7 +62,8 @@ var acts = []func(fsys durable.FS, name, other string, n int) string{
 		return kind(fsys.SyncDir(name))
 	},
 	func(fsys durable.FS, name, _ string, n int) string {
-		return kind(fsys.Make(name, bytes.Repeat([]byte{byte('a' + n%26)}, n)))
+		flag := []int{os.O_WRONLY, os.O_WRONLY | os.O_CREATE, os.O_WRONLY | os.O_CREATE | os.O_EXCL, os.O_WRONLY | os.O_TRUNC}[n%4]
+		return kind(fsys.Write(name, flag, bytes.Repeat([]byte{byte('a' + n%26)}, n)))
 	},
 	func(fsys durable.FS, name, _ string, n int) string {
 		entries, err := fsys.ReadDir(name)

@@ -58,8 +58,6 @@ type FS struct {
 	Blind bool
 	// NoFlush has Flush unsupported, as on a file system in user space. Set it before use.
 	NoFlush bool
-	// NoMake has Make unsupported, as on a network's file system. Set it before use.
-	NoMake bool
 
 	under durable.FS
 
@@ -162,12 +160,14 @@ func (f *FS) OpenFile(name string, flag int) (durable.File, error) {
 	})
 }
 
-// Make is not torn by any fault.
-func (f *FS) Make(name string, data []byte) error {
-	if f.NoMake {
-		return errors.ErrUnsupported
+// Write fails in each of its steps.
+func (f *FS) Write(name string, flag int, data []byte) error {
+	file, err := f.OpenFile(name, flag)
+	if err != nil {
+		return err
 	}
-	return f.run("Make", name, func() error { return f.under.Make(name, data) })
+	_, err = file.WriteAt(data, 0)
+	return errors.Join(err, file.Close())
 }
 
 func (f *FS) ReadFile(name string) ([]byte, error) {
