@@ -120,7 +120,7 @@ func TestWhoDoesNotKnowTheUploadIsToldNothingToFindItBy(t *testing.T) {
 	if !strings.Contains(string(n.Data), `"url":"/videos/secret"`) || strings.Contains(string(n.Data), `"path"`) {
 		t.Errorf("got %s, want the address and no path", n.Data)
 	}
-	if strings.Contains(string(n.Anonymous), "secret") || strings.Contains(string(n.Anonymous), n.Event.ID) {
+	if strings.Contains(string(n.Anonymous), "secret") || strings.Contains(string(n.Anonymous), n.Event.ID()) {
 		t.Errorf("got %s", n.Anonymous)
 	}
 	if !strings.Contains(string(n.Anonymous), `"type":"upload.ready"`) || !strings.Contains(string(n.Anonymous), `"mediaType":"video/mp4"`) {

@@ -49,7 +49,7 @@ func recordUntilKilled(dir, url, round string) {
 					if err := b.Record(context.Background(), e); err != nil {
 						panic(err)
 					}
-					os.Stdout.WriteString(e.ID + "\n") // one write, and so whole
+					os.Stdout.WriteString(e.ID() + "\n") // one write, and so whole
 				}
 			}
 		})
@@ -107,7 +107,7 @@ func checkOrder(t *testing.T, taken []got) {
 	t.Helper()
 	next, bodies := make(map[upload.ID]int), make(map[string]string)
 	for _, g := range taken {
-		if g.header.Get("webhook-id") != g.ID || upload.NewEvent(g.Type, record(g.Data.ID, "")).ID != g.ID {
+		if g.header.Get("webhook-id") != g.ID || upload.NewEvent(g.Type, record(g.Data.ID, "")).ID() != g.ID {
 			t.Fatalf("%s of %s has the ids %q and %q", g.Type, g.Data.ID, g.ID, g.header.Get("webhook-id"))
 		}
 		if bodies[g.ID] != "" {

@@ -45,7 +45,7 @@ type Data struct {
 func newMessage(e upload.Event, url, path func(upload.Record) string) Message {
 	rec := e.Record
 	meta, _ := upload.ParseMetadata(rec.Metadata) // a malformed one was refused when the upload was made
-	m := Message{Type: e.Type, Timestamp: e.Time, Version: messageVersion, ID: e.ID, Data: Data{
+	m := Message{Type: e.Type, Timestamp: e.Time, Version: messageVersion, ID: e.ID(), Data: Data{
 		ID: rec.ID, Profile: rec.Profile, Owner: rec.Owner, State: rec.State, Reason: rec.Reason, Offset: rec.Offset,
 		MediaType: rec.MediaType, Digest: rec.Digest, Metadata: meta, Variants: rec.Variants, Created: rec.Created,
 		Expires: rec.Expires, Partial: rec.Partial, Final: rec.Final, Parts: rec.Parts,

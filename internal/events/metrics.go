@@ -19,6 +19,7 @@ const (
 // Metrics count what happens.
 type Metrics struct {
 	events     *prometheus.CounterVec
+	of         map[upload.EventType]prometheus.Counter // those of events, which take longer to find there
 	deliveries *prometheus.CounterVec
 }
 
@@ -34,8 +35,9 @@ func NewMetrics() *Metrics {
 			Help: "Attempts to deliver an event, and events given up, by outcome.",
 		}, []string{"endpoint", "outcome"}),
 	}
-	for _, typ := range upload.EventTypes() { // so that the first of each counts
-		m.events.WithLabelValues(string(typ))
+	m.of = make(map[upload.EventType]prometheus.Counter)
+	for _, typ := range upload.EventTypes() { // now, so that the first of each counts
+		m.of[typ] = m.events.WithLabelValues(string(typ))
 	}
 	return m
 }

@@ -241,7 +241,7 @@ func (b *Outbox) seal(events []upload.Event) ([]envelope, error) {
 // tell is the last step of recording events.
 func (b *Outbox) tell(events ...upload.Event) {
 	for _, e := range events {
-		b.o.Metrics.events.WithLabelValues(string(e.Type)).Inc()
+		b.o.Metrics.of[e.Type].Inc()
 		if b.o.Hub != nil {
 			b.o.Hub.Publish(e)
 		}

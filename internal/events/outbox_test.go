@@ -215,7 +215,7 @@ func crashAt(t *testing.T, k int, how faultfs.How, isDurable, power bool, seed u
 	rec := record("late", "")
 	for _, typ := range life {
 		ev := upload.NewEvent(typ, rec)
-		said[ev.ID] = true
+		said[ev.ID()] = true
 		if err := b.Record(t.Context(), ev); err != nil {
 			t.Fatal(err)
 		}
@@ -244,7 +244,7 @@ func recordSome(b *events.Outbox, prefix string, n int) map[string]bool {
 			if b.Record(context.Background(), ev) != nil {
 				return said // as a server that has died
 			}
-			said[ev.ID] = true
+			said[ev.ID()] = true
 		}
 	}
 	return said

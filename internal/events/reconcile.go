@@ -145,7 +145,7 @@ func (b *Outbox) Missing(rec upload.Record) []upload.Event {
 	}
 	var missing []upload.Event
 	for _, e := range upload.EventsOf(rec) {
-		if _, known := b.known[e.ID]; !known && !e.Time.Before(b.behind.Truncate(time.Millisecond)) {
+		if _, known := b.known[e.ID()]; !known && !e.Time.Before(b.behind.Truncate(time.Millisecond)) {
 			missing = append(missing, e)
 		}
 	}

@@ -163,11 +163,11 @@ func TestTheEventsOfAStateAreThoseThatLedToIt(t *testing.T) {
 			if was := stateAt(ev.Type); ev.Record.State != was {
 				t.Errorf("%s says %s, want %s", ev.Type, ev.Record.State, was)
 			}
-			if again := upload.NewEvent(ev.Type, record("u", "")); again.ID != ev.ID || len(ev.ID) < 20 {
-				t.Errorf("got the ids %q and %q", ev.ID, again.ID)
+			if again := upload.NewEvent(ev.Type, record("u", "")); again.ID() != ev.ID() || len(ev.ID()) < 20 {
+				t.Errorf("got the ids %q and %q", ev.ID(), again.ID())
 			}
-			if other := upload.NewEvent(ev.Type, record("v", "")); other.ID == ev.ID {
-				t.Errorf("two uploads have the id %q", ev.ID)
+			if other := upload.NewEvent(ev.Type, record("v", "")); other.ID() == ev.ID() {
+				t.Errorf("two uploads have the id %q", ev.ID())
 			}
 		}
 		if len(got) != len(want) || got[len(got)-1] != want[len(want)-1] {

@@ -56,7 +56,7 @@ func deliver(t *testing.T, ev upload.Event, alter func(*upload.Endpoint)) got {
 func TestAnEndpointIsSentWhatABackEndNeeds(t *testing.T) {
 	ev := upload.NewEvent(upload.EventReady, full())
 	g := deliver(t, ev, func(*upload.Endpoint) {})
-	want := `{"type":"upload.ready","timestamp":"2026-01-02T12:00:01Z","version":1,"id":"` + ev.ID + `","data":{"id":"u1",` +
+	want := `{"type":"upload.ready","timestamp":"2026-01-02T12:00:01Z","version":1,"id":"` + ev.ID() + `","data":{"id":"u1",` +
 		`"profile":"video","owner":"me","state":"ready","reason":{"code":"too_large","message":"No."},"size":5,"offset":5,` +
 		`"mediaType":"video/mp4","digest":"sha-256=:AA==:","metadata":{"filename":"ä \u003cb\u003e.mp4","flag":""},` +
 		`"variants":[{"name":"64","mediaType":"image/png","width":64,"height":64,"bytes":9}],"url":"https://up.load/video/u1",` +
@@ -101,7 +101,7 @@ func TestDeliveriesAreSignedByEveryKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	mac := hmac.New(sha256.New, raw) // by the words of the specification, without its library
-	fmt.Fprintf(mac, "%s.%s.%s", ev.ID, g.header.Get("webhook-timestamp"), g.body)
+	fmt.Fprintf(mac, "%s.%s.%s", ev.ID(), g.header.Get("webhook-timestamp"), g.body)
 	want := "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
 	if got := strings.Fields(g.header.Get("webhook-signature")); len(got) != 2 || got[1] != want {
 		t.Errorf("got %q, want the second to be %q", got, want)

@@ -148,7 +148,10 @@ func (u *tusUpload) DeclareLength(ctx context.Context, length int64) error {
 }
 
 func (u *tusUpload) FinishUpload(ctx context.Context) error {
-	return requestFrom(ctx).saw(u.e.complete(u.id))
+	if err := requestFrom(ctx).saw(u.e.complete(u.id)); err != nil {
+		return err
+	}
+	return u.e.beforeFinish(ctx)
 }
 
 func (u *tusUpload) Terminate(ctx context.Context) error {

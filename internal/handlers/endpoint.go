@@ -55,7 +55,6 @@ func newEndpoint(h *Handlers, of Endpoint, o Options) (*endpoint, error) {
 		DisableConcatenation:             true,
 		Cors:                             &handler.CorsConfig{Disable: true}, // ours covers every answer
 		Logger:                           tusdLogger(o.Logger),
-		PreFinishResponseCallback:        e.beforeFinish,
 		GracefulRequestCompletionTimeout: tusdAfterlife,
 		AcquireLockTimeout:               lockWithin,
 		NetworkTimeout:                   o.IdleTimeout,

@@ -4,13 +4,11 @@ import (
 	"context"
 	"time"
 
-	"github.com/tus/tusd/v2/pkg/handler"
-
 	"sluice/internal/upload"
 )
 
-// The contrast that Sluice exists for, in a callback of tusd's handler. What happens before it is the same for both lanes: bytes
-// flow from the socket to their offset in a file.
+// The contrast that Sluice exists for, where tusd's handler finishes an upload. What happens before it is the same for both lanes:
+// bytes flow from the socket to their offset in a file.
 
 // answerWithin is how long the client of a whole file waits for the verdict, so that it has an answer within 20 s of its last
 // byte on a machine that is busy with two hundred others too. Later, its answer is "received", and the work goes on.
@@ -24,12 +22,12 @@ const answerWithin = 15 * time.Second
 //
 // The processing belongs to the server, not to this request: it goes on if the client does not wait, and runs again from
 // stored state if the server dies.
-func (e *endpoint) beforeFinish(event handler.HookEvent) (handler.HTTPResponse, error) {
-	if requestFrom(event.Context).record.State == upload.Ready { // the store had nothing to leave to the finisher
+func (e *endpoint) beforeFinish(ctx context.Context) error {
+	if requestFrom(ctx).record.State == upload.Ready { // the store had nothing to leave to the finisher
 		e.finisher.Passed()
-		return handler.HTTPResponse{}, nil
+		return nil
 	}
-	return handler.HTTPResponse{}, e.settle(event.Context)
+	return e.settle(ctx)
 }
 
 // settle waits for the verdict on the request's upload, which is received, until answerWithin is over or the request is

@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"sync"
 	"time"
 
 	"sluice/internal/durable"
@@ -28,8 +27,8 @@ func (f *File) WriteChunk(id upload.ID, off int64, src io.Reader, check upload.C
 		return 0, err
 	}
 	defer f.unpin(c.e)
-	f.metrics.receiving.WithLabelValues(f.profile).Inc()
-	defer f.metrics.receiving.WithLabelValues(f.profile).Dec()
+	f.receiving.Inc()
+	defer f.receiving.Dec()
 
 	cause := c.copy(src)
 	if cause == nil && c.verify != nil {
@@ -193,9 +192,9 @@ func (c *chunk) copy(src io.Reader) error {
 			return err
 		}
 		buf, pos := *way.buf, c.pos
-		stop := c.flushSoon(buf[:rest])
+		waiting := c.flushSoon(buf[:rest])
 		n, moved, speed, srcErr := way.fill(src, pos, rest, room)
-		flushed, err := stop()
+		flushed, err := waiting.end()
 		if err == nil {
 			err = c.moved(moved, srcErr)
 		}
@@ -230,31 +229,6 @@ func (c *chunk) copy(src io.Reader) error {
 		case rest == 0 && speed == fast && room == len(buf):
 			way.widen()
 		}
-	}
-}
-
-// flushSoon has rest written if nobody calls the function that it returns for a while; that tells whether it came to it. What
-// rest is in must not be touched meanwhile.
-func (c *chunk) flushSoon(rest []byte) (stop func() (flushed bool, err error)) {
-	if len(rest) == 0 {
-		return func() (bool, error) { return false, nil }
-	}
-	var mu sync.Mutex // makes this goroutine and the timer's take turns
-	var stopped, flushed bool
-	var err error
-	timer := time.AfterFunc(fillWithin, func() {
-		mu.Lock()
-		defer mu.Unlock()
-		if !stopped {
-			flushed, err = true, c.write(rest)
-		}
-	})
-	return func() (bool, error) {
-		timer.Stop()
-		mu.Lock()
-		defer mu.Unlock()
-		stopped = true
-		return flushed, err
 	}
 }
 
@@ -346,7 +320,7 @@ func (c *chunk) wrote(n int, err error) error {
 	c.pos += int64(n)
 	c.e.active.Store(time.Now().UnixNano())
 	c.f.owe(c.e.id, due(c.length, c.pos))
-	c.f.metrics.received.WithLabelValues(c.f.profile).Add(float64(n))
+	c.f.arrived.Add(float64(n))
 	if err != nil {
 		return fmt.Errorf("store: write %s at %d: %w", c.e.id, c.pos, c.f.diskError(err))
 	}

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"sluice/internal/durable"
 	"sluice/internal/upload"
 )
@@ -37,6 +39,8 @@ type File struct {
 	reserve   int64
 	judge     Judge
 	metrics   *Metrics
+	receiving prometheus.Gauge   // this profile's of metrics
+	arrived   prometheus.Counter // likewise: bytes received
 	log       *slog.Logger
 	buffers   *buffers
 	opened    time.Time // when this process came, for all that a file's time can tell

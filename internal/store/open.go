@@ -112,7 +112,7 @@ func newFile(fsys durable.FS, o Options) *File {
 		Locks: o.Metrics.newLocks(), fs: fsys, profile: o.Profile, flat: o.Flat, variants: o.Variants, durable: o.Durable,
 		reserve: o.Reserve, lifetime: o.Lifetime, retention: o.Retention, maxBytes: o.MaxBytes, keepParts: o.KeepParts, perOwner: o.PerOwner, owned: newOwned(), direct: o.Direct, record: o.Record,
 		keepRejected: o.KeepRejected, digest: o.Digest,
-		disk: o.Promises.on(deviceOf(o.Dir)), copying: make(chan struct{}, maxCopying), atDisk: make(chan struct{}, maxAtDisk), slowly: make(chan struct{}, maxSlowAtDisk), awaited: newAwaited(), judge: o.Judge, metrics: o.Metrics, log: o.Logger, buffers: newBuffers(),
+		disk: o.Promises.on(deviceOf(o.Dir)), copying: make(chan struct{}, maxCopying), atDisk: make(chan struct{}, maxAtDisk), slowly: make(chan struct{}, maxSlowAtDisk), awaited: newAwaited(), judge: o.Judge, metrics: o.Metrics, receiving: o.Metrics.receiving.WithLabelValues(o.Profile), arrived: o.Metrics.received.WithLabelValues(o.Profile), log: o.Logger, buffers: newBuffers(),
 		journalBytes: journalBytes, opened: time.Now().Add(-time.Second), entries: make(map[upload.ID]*entry), suspect: make(map[upload.ID]bool),
 	}
 }

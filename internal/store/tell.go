@@ -20,7 +20,8 @@ func (f *File) tell(was upload.State, rec upload.Record) {
 	if f.record == nil {
 		return
 	}
-	types := between(was, rec.State)
+	var room [3]upload.EventType
+	types := between(room[:0], was, rec.State)
 	if len(types) == 0 {
 		return
 	}
@@ -34,8 +35,8 @@ func (f *File) tell(was upload.State, rec upload.Record) {
 	}
 }
 
-// between returns what happens to an upload on its way from one state, "" before it exists, to another.
-func between(was, now upload.State) (types []upload.EventType) {
+// between adds to types what happens to an upload on its way from one state, "" before it exists, to another.
+func between(types []upload.EventType, was, now upload.State) []upload.EventType {
 	if was == "" {
 		types, was = append(types, upload.EventCreated), upload.Receiving
 	}

@@ -27,13 +27,17 @@ func EventTypes() []EventType {
 
 // Event is a change of state of one upload. Make one with [NewEvent].
 type Event struct {
-	Type EventType
-	// ID is made from the profile, the id of the upload and the type: an event that is recorded twice, because a crash hid
-	// that it had been, has the same ID both times. So has that of an upload which is received for the second time because a
-	// power cut took acknowledged bytes.
-	ID     string
+	Type   EventType
 	Time   time.Time // of the change
 	Record Record    // the upload as it was then
+}
+
+// ID is made from the profile, the id of the upload and the type: an event that is recorded twice, because a crash hid that it had
+// been, has the same ID both times. So has that of an upload which is received for the second time because a power cut took
+// acknowledged bytes.
+func (e Event) ID() string {
+	sum := sha256.Sum256([]byte(e.Record.Profile + "\x00" + string(e.Record.ID) + "\x00" + string(e.Type)))
+	return "evt_" + hex.EncodeToString(sum[:16])
 }
 
 // NewEvent makes the event that rec has come to what typ says, with the upload as it was then. A record does not tell that, nor when, its upload was
@@ -55,8 +59,7 @@ func NewEvent(typ EventType, rec Record) Event {
 	if at.IsZero() { // tusd's records have no times either
 		at = time.Now().UTC().Truncate(time.Millisecond)
 	}
-	sum := sha256.Sum256([]byte(rec.Profile + "\x00" + string(rec.ID) + "\x00" + string(typ)))
-	return Event{Type: typ, ID: "evt_" + hex.EncodeToString(sum[:16]), Time: at, Record: rec}
+	return Event{Type: typ, Time: at, Record: rec}
 }
 
 // before is rec when it was in an earlier state: one change may take several steps.
