@@ -70,8 +70,8 @@ func (m *making) close() error {
 }
 
 // makeRecord writes the first record of e. One that is empty, with no bytes beside it, needs no note to count for none.
-func (f *File) makeRecord(e *entry, raw []byte) error {
-	name := f.name(e.id, infoSuffix)
+func (f *File) makeRecord(e *entry, record durable.Change) error {
+	name, raw := record.Name, record.Data
 	if !e.fresh || len(raw) > pageBytes {
 		slot, noted := f.making.begin(e.id)
 		if !noted {

@@ -84,21 +84,21 @@ const (
 	pageBytes = 4096
 )
 
-// writeRecord puts raw in the place of the record of e, durably where the store is: by the journal, else as a file of its own.
+// writeRecord puts raw in the place of the record of e, durably where the store is: by the journal, else as a file of its own. If a new
+// upload has a record already it is [upload.ErrExists], and nothing is written.
 func (f *File) writeRecord(e *entry, raw []byte, with []durable.Change) error {
 	if f.journal != nil || !f.durable {
 		raw = f.padded(e, raw)
 	}
-	put := func() error { return f.putRecord(e, raw) }
-	if e.unrecorded && e.fresh && f.durable {
-		file, err := f.claim(e.id)
-		if err != nil {
+	if e.unrecorded && e.fresh && f.durable { // else the system tells
+		switch _, err := f.readInfo(e.id); {
+		case err == nil:
+			return upload.ErrExists
+		case !errors.Is(err, fs.ErrNotExist):
 			return err
 		}
-		defer file.Close() // if it did not come to fillRecord
-		put = func() error { return f.fillRecord(e, file, raw) }
 	}
-	err := f.commit(e, raw, with, put)
+	err := f.commit(e, with, durable.Change{Name: f.name(e.id, infoSuffix), Data: raw})
 	if errors.Is(err, fs.ErrExist) {
 		return errors.Join(upload.ErrExists, err)
 	}
@@ -108,14 +108,14 @@ func (f *File) writeRecord(e *entry, raw []byte, with []durable.Change) error {
 	return err
 }
 
-// commit has put write the record raw, after the files in with, when the journal has all of them, if there is one. Of an upload
-// that could not be made after all nothing comes back.
-func (f *File) commit(e *entry, raw []byte, with []durable.Change, put func() error) error {
+// commit writes the record of e, after the files in with, when the journal has all of them, if there is one. Of an upload that could
+// not be made after all nothing comes back.
+func (f *File) commit(e *entry, with []durable.Change, record durable.Change) error {
 	written := true
 	apply := func() error {
 		err := f.writeFiles(e, with)
 		if err == nil {
-			err = put()
+			err = f.putRecord(e, record)
 		}
 		written = err == nil
 		return err
@@ -123,10 +123,9 @@ func (f *File) commit(e *entry, raw []byte, with []durable.Change, put func() er
 	if f.journal == nil {
 		return apply()
 	}
-	name := f.name(e.id, infoSuffix)
-	err := f.journal.Commit(apply, append(with, durable.Change{Name: name, Data: raw})...)
+	err := f.journal.Commit(apply, append(with, record)...)
 	if !written && e.unrecorded {
-		gone := f.journal.Commit(nothing, durable.Change{Name: name, Gone: true}, durable.Change{Name: f.name(e.id, ""), Gone: true})
+		gone := f.journal.Commit(nothing, durable.Change{Name: record.Name, Gone: true}, durable.Change{Name: f.name(e.id, ""), Gone: true})
 		err = errors.Join(err, gone)
 	}
 	return err
@@ -134,54 +133,22 @@ func (f *File) commit(e *entry, raw []byte, with []durable.Change, put func() er
 
 func nothing() error { return nil }
 
-// claim makes the file for the first record of id, before there are bytes. It is [upload.ErrExists] if there is a record. As long
-// as the file is empty it counts for none, see readInfo.
-func (f *File) claim(id upload.ID) (durable.File, error) {
-	name := f.name(id, infoSuffix)
-	file, err := f.fs.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
-	if err == nil {
-		return file, nil
-	}
-	switch _, none := f.readInfo(id); {
-	case !errors.Is(err, fs.ErrExist):
-		if errors.Is(none, fs.ErrNotExist) {
-			f.fs.Remove(name) // it may be made all the same
-		}
-		return nil, err
-	case !errors.Is(none, fs.ErrNotExist):
-		return nil, upload.ErrExists
-	}
-	return f.fs.OpenFile(name, os.O_WRONLY)
-}
-
-// fillRecord writes the first record of e into the file that is made for it, or in its place.
-func (f *File) fillRecord(e *entry, file durable.File, raw []byte) error {
-	if f.journal == nil {
-		return durable.WriteFile(f.fs, f.name(e.id, infoSuffix), raw, true)
-	}
-	_, err := file.WriteAt(raw, 0)
-	if err = errors.Join(err, file.Close()); err == nil {
-		e.room = len(raw)
-	}
-	return err
-}
-
-// putRecord writes raw over the record of e if that has as much room and nothing can tear it, or makes a new file of it. ext4 begins
-// to write to the disk whenever a file is renamed over another. The first one is written in its place: the journal makes up for what a
-// crash leaves, or, after a kill, the note of what is being made.
-func (f *File) putRecord(e *entry, raw []byte) (err error) {
-	name := f.name(e.id, infoSuffix)
+// putRecord writes record over that of e if it has as much room and nothing can tear it, or makes a new file of it. ext4 begins to write
+// to the disk whenever a file is renamed over another. The first one is written in its place: the journal makes up for what a crash
+// leaves, or, after a kill, the note of what is being made.
+func (f *File) putRecord(e *entry, record durable.Change) (err error) {
+	raw := record.Data
 	switch {
 	case f.journal == nil && f.durable:
-		return durable.WriteFile(f.fs, name, raw, true)
-	case len(raw) == e.room && e.room <= pageBytes && !e.unrecorded && f.fs.Write(name, os.O_WRONLY, raw) == nil:
+		return durable.WriteFile(f.fs, record.Name, raw, true)
+	case len(raw) == e.room && e.room <= pageBytes && !e.unrecorded && f.fs.Write(record.Name, os.O_WRONLY, raw) == nil:
 		return nil
 	case f.journal != nil && e.unrecorded:
-		err = f.fs.Write(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, raw)
+		err = f.fs.Write(record.Name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, raw)
 	case e.unrecorded:
-		err = f.makeRecord(e, raw)
+		err = f.makeRecord(e, record)
 	default:
-		err = durable.WriteFile(f.fs, name, raw, false)
+		err = durable.WriteFile(f.fs, record.Name, raw, false)
 	}
 	if e.room = len(raw); err != nil {
 		e.room = 0
