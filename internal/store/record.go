@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -39,9 +40,9 @@ type sluiceInfo struct {
 	Variants  []upload.Variant  `json:"variants,omitempty"`
 	Video     *upload.Video     `json:"video,omitempty"`
 	Digest    string            `json:"digest,omitempty"`
-	Created   time.Time         `json:"created,omitzero"`
-	Changed   time.Time         `json:"changed,omitzero"`
-	Synced    int64             `json:"synced"` // bytes known to survive a power cut when the record was written
+	Created   string            `json:"created,omitempty"` // as RFC 3339 writes it, and by ourselves: to encode a time.Time takes longer
+	Changed   string            `json:"changed,omitempty"` // likewise
+	Synced    int64             `json:"synced"`            // bytes known to survive a power cut when the record was written
 	Tries     int               `json:"tries,omitempty"`
 	Damaged   bool              `json:"damaged,omitempty"`
 	Checked   *int64            `json:"checked,omitempty"`  // bytes above are not checked yet and do not count; absent: all do
@@ -109,7 +110,7 @@ func (s stored) encode() ([]byte, error) {
 	}
 	ours := sluiceInfo{
 		Profile: s.Profile, Owner: s.Owner, Metadata: s.Metadata, State: s.State, Reason: s.Reason, MediaType: s.MediaType,
-		Variants: s.Variants, Video: s.Video, Created: s.Created, Changed: s.Changed, Synced: s.synced, Tries: s.Tries, Damaged: s.Damaged, Checked: s.checked,
+		Variants: s.Variants, Video: s.Video, Created: stamp(s.Created), Changed: stamp(s.Changed), Synced: s.synced, Tries: s.Tries, Damaged: s.Damaged, Checked: s.checked,
 		Concat: s.Concat, JoinedIn: s.JoinedIn, Digest: s.Digest, Kept: s.kept,
 	}
 	if len(s.unknown) == 0 {
@@ -200,9 +201,15 @@ func (s *stored) decodeOurs(raw []byte) error {
 		return fmt.Errorf("%w: unknown state", upload.ErrUnreadable)
 	}
 	s.Profile, s.Owner, s.Metadata, s.State, s.Reason = ours.Profile, ours.Owner, ours.Metadata, ours.State, ours.Reason
-	s.MediaType, s.Variants, s.Video, s.Created, s.Changed = ours.MediaType, ours.Variants, ours.Video, ours.Created, ours.Changed
+	s.MediaType, s.Variants, s.Video = ours.MediaType, ours.Variants, ours.Video
 	s.synced, s.Tries, s.Damaged, s.checked = ours.Synced, ours.Tries, ours.Damaged, ours.Checked
 	s.Concat, s.JoinedIn, s.Digest, s.kept = ours.Concat, ours.JoinedIn, ours.Digest, ours.Kept && ours.State == upload.Rejected
+	var badCreated, badChanged error
+	s.Created, badCreated = parseStamp(ours.Created)
+	s.Changed, badChanged = parseStamp(ours.Changed)
+	if err := errors.Join(badCreated, badChanged); err != nil {
+		return fmt.Errorf("%w: %w", upload.ErrUnreadable, err)
+	}
 	settled := s.State == upload.Received || s.State == upload.Ready
 	if settled {
 		s.Offset = s.Length
@@ -216,6 +223,21 @@ func (s *stored) decodeOurs(raw []byte) error {
 		}
 	}
 	return nil
+}
+
+// stamp is t in the record, "" if it is the zero time.
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Format(time.RFC3339Nano)
+}
+
+func parseStamp(text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	return time.Parse(time.RFC3339Nano, text)
 }
 
 // parseIDs returns nil if one of texts is no id: such parts cannot be looked for.

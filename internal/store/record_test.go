@@ -226,6 +226,7 @@ var unreadable = map[string]string{
 	"received of no length":     `{"ID":"abc","SizeIsDeferred":true,"Sluice":{"state":"received"}}`,
 	"ready of no length":        `{"ID":"abc","SizeIsDeferred":true,"Sluice":{"state":"ready"}}`,
 	"variant with a path":       `{"ID":"abc","Size":1,"Sluice":{"state":"ready","variants":[{"name":"/../other"}]}}`,
+	"time of words":             `{"ID":"abc","Size":1,"Sluice":{"state":"receiving","created":"today"}}`,
 	"variant without a name":    `{"ID":"abc","Size":1,"Sluice":{"state":"ready","variants":[{}]}}`,
 	"terminated is never saved": `{"ID":"abc","Sluice":{"state":"terminated"}}`,
 }
