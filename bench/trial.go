@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -12,6 +13,7 @@ type trial struct {
 	*client
 	ctx     context.Context
 	process *process
+	work    string   // a directory on the disk to measure
 	stored  []upload // what lay in the server's directory when it started
 	traced  bool     // count system calls instead of time
 	result  result
@@ -62,6 +64,9 @@ func (t *trial) timed(w work, load func() error) error {
 	}
 	// Dirty pages of what came before are none of this load's business.
 	syscall.Sync()
+	if err := warm(t.work, max(w.bytes, leastWarm)); err != nil {
+		return err
+	}
 	if err := t.process.resetPeak(); err != nil {
 		return err
 	}
@@ -96,6 +101,27 @@ func (t *trial) timed(w work, load func() error) error {
 	t.result[machineBusy] = (busySeconds() - machine) / seconds
 	t.result[serverBusy] = (spent - cpu) / seconds
 	return err
+}
+
+// leastWarm is for loads that count requests.
+const leastWarm = 256 << 20
+
+// warm has the kernel use so much memory for a file and take it back, so that the load is given memory that is really there. A virtual
+// machine's may have gone back to its host, which takes longer to bring it again than any server takes to write to it.
+func warm(dir string, bytes int64) error {
+	f, err := os.CreateTemp(dir, "warm-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	defer f.Close() // it is never synced: nothing of it comes to the disk
+	buf := make([]byte, 1<<20)
+	for off := int64(0); off < bytes; off += int64(len(buf)) {
+		if _, err := f.WriteAt(buf, off); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (t *trial) noteCost(w work, seconds, cpu float64) {
