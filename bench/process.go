@@ -27,9 +27,8 @@ const startWithin = 30 * time.Second
 
 // start returns when the server accepts connections.
 func (s server) start(ctx context.Context, dir string, cert *certificate) (*process, error) {
-	port, err1 := freePort()
-	private, err2 := freePort()
-	if err := errors.Join(err1, err2); err != nil {
+	port, private, err := freePorts()
+	if err != nil {
 		return nil, err
 	}
 	args := s.args(place{port, private, dir, cert})
@@ -153,11 +152,16 @@ func (p *process) watchAnon() (stop func() float64) {
 	}
 }
 
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+// freePorts returns two that nobody listens on, held at once lest they are the same.
+func freePorts() (one, other string, err error) {
+	var l [2]net.Listener
+	for i := range l {
+		if l[i], err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			return "", "", err
+		}
+		defer l[i].Close()
 	}
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, errors.Join(err, l.Close())
+	return portOf(l[0]), portOf(l[1]), nil
 }
+
+func portOf(l net.Listener) string { return strconv.Itoa(l.Addr().(*net.TCPAddr).Port) }
