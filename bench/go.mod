@@ -5,7 +5,11 @@ go 1.26.0
 
 tool github.com/tus/tusd/v2/cmd/tusd
 
-require golang.org/x/sys v0.47.0
+require (
+	github.com/tus/tusd/v2 v2.10.1
+	golang.org/x/exp v0.0.0-20260611194520-c48552f49976
+	golang.org/x/sys v0.47.0
+)
 
 require (
 	cel.dev/expr v0.25.2 // indirect
@@ -80,7 +84,6 @@ require (
 	github.com/sethgrid/pester v1.2.0 // indirect
 	github.com/spiffe/go-spiffe/v2 v2.8.1 // indirect
 	github.com/tus/lockfile v1.2.0 // indirect
-	github.com/tus/tusd/v2 v2.10.1 // indirect
 	github.com/vimeo/go-util v1.4.1 // indirect
 	go.opentelemetry.io/auto/sdk v1.2.1 // indirect
 	go.opentelemetry.io/contrib/detectors/gcp v1.44.0 // indirect
@@ -92,7 +95,6 @@ require (
 	go.opentelemetry.io/otel/sdk/metric v1.44.0 // indirect
 	go.opentelemetry.io/otel/trace v1.44.0 // indirect
 	golang.org/x/crypto v0.55.0 // indirect
-	golang.org/x/exp v0.0.0-20260611194520-c48552f49976 // indirect
 	golang.org/x/net v0.58.0 // indirect
 	golang.org/x/oauth2 v0.36.0 // indirect
 	golang.org/x/sync v0.22.0 // indirect

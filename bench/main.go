@@ -30,9 +30,9 @@ func main() {
 }
 
 type options struct {
-	sluice, tusd, dir, only, markdown string
-	rounds                            int
-	quick                             bool
+	sluice, tusd, bare, dir, only, markdown string
+	rounds                                  int
+	quick                                   bool
 }
 
 func run(ctx context.Context, args []string) error {
@@ -69,6 +69,7 @@ func parse(args []string) (o options, err error) {
 	flags := flag.NewFlagSet("bench", flag.ExitOnError)
 	flags.StringVar(&o.sluice, "sluice", "bench/bin/sluice", "the Sluice binary")
 	flags.StringVar(&o.tusd, "tusd", "bench/bin/tusd", "the stock tusd binary")
+	flags.StringVar(&o.bare, "bare", "", "the bare binary, to see how much is left: the least that a server of this shape can do")
 	flags.StringVar(&o.dir, "dir", os.TempDir(), "where to store: a directory on the disk to measure, 8 GiB free")
 	flags.IntVar(&o.rounds, "rounds", 5, "how often each scenario meets each server; the long ones every other time")
 	flags.StringVar(&o.only, "only", "", "run only the scenarios whose name holds this, or one of these, by comma")
@@ -94,7 +95,7 @@ func newBench(work string, o options) (*bench, error) {
 		return nil, err
 	}
 	return &bench{
-		work: work, source: source, cert: cert, servers: servers(o.sluice, o.tusd), scenarios: chosen(scenarios(z), o.only),
+		work: work, source: source, cert: cert, servers: servers(o.sluice, o.bare, o.tusd), scenarios: chosen(scenarios(z), o.only),
 		results: make(map[key][]result), seeds: make(map[key]seed),
 		say: func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) },
 	}, nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os/exec"
+	"strconv"
 	"strings"
 )
 
@@ -23,12 +24,14 @@ type place struct {
 const (
 	sluiceNone   = "sluice, none"
 	sluiceAlways = "sluice, always"
+	bareNone     = "bare"
+	bareSync     = "bare, sync"
 	stockTusd    = "tusd"
 )
 
 // servers lists the ones to compare, the one to compare with last. Each runs with its defaults:
 // stock tusd never syncs, so its durability is that of Sluice's "none" at best.
-func servers(sluice, tusd string) []server {
+func servers(sluice, bare, tusd string) (all []server) {
 	noTLS := !speaksTLS(sluice)
 	with := func(level string) func(place) []string {
 		return func(p place) []string {
@@ -37,14 +40,26 @@ func servers(sluice, tusd string) []server {
 			return append(args, p.cert.flags("--tls-cert=", "--tls-key=")...)
 		}
 	}
-	return []server{
+	all = []server{
 		{name: sluiceNone, program: "sluice", args: with("none"), hasPrivate: true, noTLS: noTLS},
 		{name: sluiceAlways, program: "sluice", args: with("always"), hasPrivate: true, noTLS: noTLS},
-		{name: stockTusd, program: "tusd", args: func(p place) []string {
+	}
+	if bare != "" {
+		all = append(all, leastOf(bare, bareNone, false), leastOf(bare, bareSync, true))
+	}
+	return append(all, server{name: stockTusd, program: "tusd",
+		args: func(p place) []string {
 			args := []string{tusd, "-host=127.0.0.1", "-port=" + p.port, "-upload-dir=" + p.dir}
 			return append(args, p.cert.flags("-tls-certificate=", "-tls-key=")...)
-		}},
-	}
+		},
+	})
+}
+
+// leastOf is the server in bench/bare.
+func leastOf(program, name string, sync bool) server {
+	return server{name: name, program: "bare", noTLS: true, args: func(p place) []string {
+		return []string{program, "-listen=127.0.0.1:" + p.port, "-data=" + p.dir, "-sync=" + strconv.FormatBool(sync)}
+	}}
 }
 
 // speaksTLS tells whether this Sluice has the flags for it.
