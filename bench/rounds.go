@@ -93,7 +93,7 @@ func (b *bench) trial(ctx context.Context, sc scenario, s server, traced bool) (
 	c.address, c.tls = p.address, cert.clientConfig()
 	t := &trial{client: &c, ctx: ctx, process: p, work: b.work, stored: lain.uploads, traced: traced, result: result{}}
 	if err := sc.load(t); err != nil {
-		return outcome{err: fmt.Errorf("%w\nserver: %s", err, p.lastWords())}
+		return outcome{err: fmt.Errorf("%w (by %s)", err, p.cmd)}
 	}
 	return outcome{result: t.result}
 }

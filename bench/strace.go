@@ -20,7 +20,7 @@ func canTrace() bool {
 // countCalls runs load under strace, and notes how many system calls the server made for each request, without those that
 // wait and those of the Go runtime: their number depends on the machine's mood more than on the server's code.
 func (t *trial) countCalls(w work, load func() error) error {
-	report := t.process.log + ".strace"
+	report := t.process.data + ".strace"
 	strace := exec.Command("strace", "-f", "-c", "-o", report, "-p", strconv.Itoa(t.process.cmd.Process.Pid))
 	said, err := strace.StderrPipe()
 	if err != nil {

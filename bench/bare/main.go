@@ -1,12 +1,14 @@
 // Command bare is the least that a server of Sluice's shape can do: tusd's handler takes what clients send, net/http alone answers
-// HEAD and GET, and all that is known of an upload is in memory. It has no records, states, types, owners, limits, events, metrics or log;
-// what it took is lost with it. So what it costs is the part of Sluice's cost that is the kernel's, net/http's and tusd's.
+// HEAD and GET, a record is written once, beside the content, and what is known of an upload is taken from memory. It has no states, types,
+// owners, limits, timeouts, events, metrics or log, and finds nothing again when it starts. So what it costs is the part of Sluice's
+// cost that is the kernel's, net/http's and tusd's.
 package main
 
 import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -80,10 +82,31 @@ func (s *store) NewUpload(_ context.Context, info handler.FileInfo) (handler.Upl
 	rand.Read(id[:])
 	info.ID = hex.EncodeToString(id[:])
 	u := &upload{store: s, info: info}
+	record, err := json.Marshal(info)
+	if err == nil {
+		err = s.write(info.ID+".info", record)
+	}
+	if err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.uploads[info.ID] = u
 	return u, nil
+}
+
+// open does what os.OpenFile does, but for the system calls to find out that a file cannot be polled.
+func (s *store) open(name string) (fd int, err error) {
+	return unix.Open(filepath.Join(s.dir, name), unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC, 0o640)
+}
+
+func (s *store) write(name string, data []byte) error {
+	fd, err := s.open(name)
+	if err != nil {
+		return err
+	}
+	_, err = unix.Pwrite(fd, data, 0)
+	return errors.Join(err, unix.Close(fd))
 }
 
 func (s *store) GetUpload(_ context.Context, id string) (handler.Upload, error) {
@@ -111,8 +134,7 @@ func (u *upload) WriteChunk(_ context.Context, offset int64, src io.Reader) (n i
 	if u.info.Size <= 32<<10 {
 		p = small
 	}
-	// Not os.OpenFile, which makes system calls of its own to find out that a file cannot be polled.
-	fd, err := unix.Open(filepath.Join(u.dir, u.info.ID), unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC, 0o640)
+	fd, err := u.open(u.info.ID)
 	if err != nil {
 		return 0, err
 	}

@@ -37,7 +37,7 @@ func (s tusStore) NewUpload(ctx context.Context, info handler.FileInfo) (handler
 func (s tusStore) GetUpload(ctx context.Context, id string) (handler.Upload, error) {
 	req := requestFrom(ctx)
 	rec, err := s.e.store.Lookup(upload.ID(id))
-	req.record = rec
+	req.record = &rec
 	switch {
 	case req.method == http.MethodDelete && !errors.Is(err, upload.ErrNotFound): // also if what is stored cannot be read
 		return &tusUpload{s.e, upload.ID(id)}, nil
@@ -76,7 +76,7 @@ func (e *endpoint) appendToFull(ctx context.Context, req *request) error {
 
 // saw notes what became of the request's upload, and is what tusd is told of err.
 func (r *request) saw(rec upload.Record, err error) error {
-	r.record = rec
+	r.record = &rec
 	if err != nil {
 		return r.tusError(err)
 	}
@@ -127,8 +127,8 @@ func (u *tusUpload) WriteChunk(ctx context.Context, offset int64, src io.Reader)
 
 // chunkEnded is what tusd is told of a chunk that ended with err.
 func (u *tusUpload) chunkEnded(req *request, err error) error {
-	req.record, _ = u.e.store.Lookup(u.id) // if that fails, the header says less
-	rec := &req.record
+	rec, _ := u.e.store.Lookup(u.id) // if that fails, the header says less
+	req.record = &rec
 	if err == nil || rec.State == upload.Receiving && rec.Offset == rec.Length && errors.Is(err, upload.ErrInterrupted) {
 		return nil // an interrupt that came after the last byte interrupted nothing
 	}
@@ -161,7 +161,7 @@ func (u *tusUpload) Terminate(ctx context.Context) error {
 		return req.tusError(err)
 	}
 	u.e.resumeFinals(waiting)
-	req.record = upload.Record{}
+	req.record = new(upload.Record)
 	return nil
 }
 

@@ -36,7 +36,7 @@ func (e *endpoint) head(req *request, r *http.Request) {
 		req.failHead(err)
 		return
 	}
-	e.setStanding(h, rec)
+	e.setStanding(req.w, rec)
 	req.w.WriteHeader(http.StatusOK)
 }
 
@@ -71,25 +71,25 @@ func (e *endpoint) standing(req *request, r *http.Request) (upload.Record, error
 	return rec, err
 }
 
-func (e *endpoint) setStanding(h http.Header, rec upload.Record) {
+func (e *endpoint) setStanding(w *response, rec upload.Record) {
 	switch waits := rec.Final && rec.State == upload.Receiving; {
 	case waits: // no offset until it is assembled
 		rec.Length = e.lengthOfParts(rec)
 	case rec.Length == upload.Deferred:
-		put(h, "Upload-Defer-Length", "1")
+		w.put("Upload-Defer-Length", "1")
 		fallthrough
 	default:
-		put(h, "Upload-Offset", strconv.FormatInt(rec.Offset, 10))
+		w.put("Upload-Offset", strconv.FormatInt(rec.Offset, 10))
 	}
 	if rec.Length != upload.Deferred {
-		put(h, "Upload-Length", strconv.FormatInt(rec.Length, 10))
+		w.put("Upload-Length", strconv.FormatInt(rec.Length, 10))
 	}
 	if concat := e.concatOf(rec); concat != "" {
-		put(h, "Upload-Concat", concat)
+		w.put("Upload-Concat", concat)
 	}
-	setExpires(h, rec)
+	setExpires(w, rec)
 	if rec.Metadata != "" {
-		put(h, "Upload-Metadata", rec.Metadata)
+		w.put("Upload-Metadata", rec.Metadata)
 	}
 }
 

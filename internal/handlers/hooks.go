@@ -45,9 +45,9 @@ func (e *endpoint) settle(ctx context.Context) error {
 	var err error
 	switch e.profile.Lane {
 	case upload.Whole:
-		rec, err = e.finisher.Whole(ctx, req.record)
+		rec, err = e.finisher.Whole(ctx, *req.record)
 	case upload.Stream:
-		rec, err = e.finisher.Stream(ctx, req.record)
+		rec, err = e.finisher.Stream(ctx, *req.record)
 	}
 	if cause := err; cause != nil {
 		if rec, err = e.store.Lookup(req.upload); err != nil || rec.State == upload.Received {
@@ -55,7 +55,7 @@ func (e *endpoint) settle(ctx context.Context) error {
 			return nil
 		}
 	}
-	req.record = rec // its state goes into Sluice-State
+	req.record = &rec // its state goes into Sluice-State
 	if rec.State == upload.Rejected {
 		return req.tusError(rec.Reason)
 	}

@@ -29,7 +29,7 @@ func (h *Handlers) middleware(next http.Handler) http.Handler {
 
 func (h *Handlers) serve(next http.Handler, req *request, r *http.Request) {
 	header := req.w.Header()
-	put(header, requestIDKey, req.id)
+	req.w.put(requestIDKey, req.id)
 	header["X-Content-Type-Options"] = nosniff
 	h.cors.apply(header, r)
 	method, err := effectiveMethod(r)
@@ -52,9 +52,6 @@ func (h *Handlers) serve(next http.Handler, req *request, r *http.Request) {
 	}
 	next.ServeHTTP(req.w, r)
 }
-
-// put is h.Set for a key that is in its canonical form already, as are those below.
-func put(h http.Header, key, value string) { h[key] = []string{value} }
 
 const (
 	requestIDKey = "X-Request-Id"

@@ -26,15 +26,15 @@ type request struct {
 	owner   upload.Owner // who asks
 	created bool         // this request made the upload
 
-	outer    *http.Request // net/http's own: a trailer that was not announced comes in there alone
-	trailers []string      // that were announced
-	checksum *checksum     // in the header; nil if there is none
-	header   http.Header   // as tusd will see it
-	metadata string        // Upload-Metadata as sent
-	concat   string        // Upload-Concat as sent, of a partial upload
-	declared bool          // the request told a length that was deferred
-	record   upload.Record // as last seen; the zero record if none was
-	body     *tap          // never nil
+	outer    *http.Request  // net/http's own: a trailer that was not announced comes in there alone
+	trailers []string       // that were announced
+	checksum *checksum      // in the header; nil if there is none
+	header   http.Header    // as tusd will see it
+	metadata string         // Upload-Metadata as sent
+	concat   string         // Upload-Concat as sent, of a partial upload
+	declared bool           // the request told a length that was deferred
+	record   *upload.Record // as last seen; the zero record if none was; nil where tusd does not serve the request
+	body     *tap           // never nil
 
 	mu    sync.Mutex
 	cause error  // why the body must not be read further; set once

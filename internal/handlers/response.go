@@ -22,6 +22,20 @@ type response struct {
 	sent     int64                  // bytes of the body
 	rest     bool                   // of the request's body is to be read away
 	linger   bool                   // the connection ends, and more of the body may come
+	values   [6]string              // of the header, see put
+	used     int                    // of them
+}
+
+// put sets a field of the header, as Header().Set does, for a key that is in its canonical form already. The first few values are in
+// no memory of their own.
+func (w *response) put(key, value string) {
+	if w.used == len(w.values) {
+		w.Header()[key] = []string{value}
+		return
+	}
+	w.values[w.used] = value
+	w.used++
+	w.Header()[key] = w.values[w.used-1 : w.used : w.used]
 }
 
 // Unwrap lets http.ResponseController reach the connection.

@@ -24,7 +24,7 @@ func (e *endpoint) serveTus(req *request, r *http.Request, next http.Handler) {
 		}
 		defer e.h.leave(req)
 	}
-	req.header = r.Header
+	req.header, req.record = r.Header, new(upload.Record)
 	req.w.finish = func(status int, h http.Header) { e.finishHeader(req, status, h) }
 	inner := req.inContext(r) // a copy: tusd wants the path below the endpoint, and a body that we can see
 	inner.URL = &url.URL{Path: string(req.upload)}
@@ -43,7 +43,7 @@ func (e *endpoint) check(req *request, r *http.Request) (err error) {
 	case http.MethodPatch:
 		err = e.checkAppend(r)
 		rec, known := e.store.Lookup(req.upload)
-		setExpires(req.w.Header(), rec) // also of a PATCH that comes no further
+		setExpires(req.w, rec) // also of a PATCH that comes no further
 		if known == nil && rec.Final && !rec.State.Gone() {
 			return upload.ErrFinal // before the lock: who assembles it is not to be interrupted
 		}
@@ -69,11 +69,11 @@ func (e *endpoint) finishHeader(req *request, status int, h http.Header) {
 	if status == http.StatusConflict && req.record.ID != "" {
 		h.Set("Upload-Offset", strconv.FormatInt(req.record.Offset, 10))
 	}
-	setState(h, req.record)
+	setState(h, *req.record)
 	if req.record.ID != "" {
 		h.Del("Upload-Expires") // as it was before
 	}
-	setExpires(h, req.record)
+	setExpires(req.w, *req.record)
 }
 
 // announce tells where the upload is that the request has made, also with an error: the client can go on, or delete.
@@ -105,9 +105,9 @@ func setState(h http.Header, rec upload.Record) {
 }
 
 // setExpires tells until when an unfinished upload is kept if nothing more comes (tus 1.0.0, "Upload-Expires").
-func setExpires(h http.Header, rec upload.Record) {
+func setExpires(w *response, rec upload.Record) {
 	if !rec.Expires.IsZero() && (rec.State == upload.Receiving || rec.Partial && !rec.State.Gone()) {
-		h.Set("Upload-Expires", rec.Expires.Format(http.TimeFormat))
+		w.put("Upload-Expires", rec.Expires.Format(http.TimeFormat))
 	}
 }
 
