@@ -13,7 +13,7 @@ import (
 func (b *bench) report(w io.Writer) error {
 	fmt.Fprintf(w, "- while something was timed, %.2f processors (median) were busy with neither server nor client\n", b.others())
 	goals := newTable(w, "Against the goals")
-	goals.row("scenario", "server", "what", "reached", "range", "goal", "")
+	goals.row("scenario", "server", "what", "reached", "range", "goal", "", "bare")
 	goals.line(3)
 	for _, sc := range b.scenarios {
 		for _, g := range sc.goals {
@@ -33,9 +33,13 @@ func (b *bench) report(w io.Writer) error {
 
 // goalRow tells how far a goal was reached: the median of the rounds, and their range.
 func (b *bench) goalRow(t *table, sc scenario, g goal) {
-	found := b.reached(sc, g)
+	found := b.reached(sc, g, g.server)
 	if len(found) == 0 {
 		return // this metric was not measured
+	}
+	least := "-"
+	if bare := b.reached(sc, g, b.bareOf(g.server)); len(bare) > 0 {
+		least = number(median(bare))
 	}
 	unit := " of tusd"
 	if g.kind == atMost {
@@ -46,12 +50,22 @@ func (b *bench) goalRow(t *table, sc scenario, g goal) {
 		verdict = "**below**"
 	}
 	t.row(sc.name, g.server, g.metric, number(median(found))+unit, number(slices.Min(found))+" - "+number(slices.Max(found)),
-		g.kind.sign()+" "+number(g.bound)+unit, verdict)
+		g.kind.sign()+" "+number(g.bound)+unit, verdict, least)
 }
 
-// reached is what a goal is about, in each round.
-func (b *bench) reached(sc scenario, g goal) []float64 {
-	ours := b.results[key{sc.name, g.server}]
+// bareOf names the server that shows how much is left for another; "" if there is none.
+func (b *bench) bareOf(name string) string {
+	for _, s := range b.servers {
+		if s.name == name {
+			return s.bare
+		}
+	}
+	return ""
+}
+
+// reached is what a goal is about, in each round of a server.
+func (b *bench) reached(sc scenario, g goal, server string) []float64 {
+	ours := b.results[key{sc.name, server}]
 	if g.kind == atMost {
 		return values(ours, g.metric)
 	}

@@ -68,7 +68,7 @@ func (b *bench) keep(k key, round int, o outcome) {
 
 // trial runs one scenario on a fresh server, on an empty directory if the scenario does not say otherwise.
 func (b *bench) trial(ctx context.Context, sc scenario, s server, traced bool) (o outcome) {
-	if sc.secure && s.noTLS {
+	if !s.canRun(sc) {
 		return outcome{} // nothing to measure
 	}
 	lain, err := b.directory(ctx, sc, s)

@@ -13,6 +13,13 @@ type server struct {
 	args       func(place) []string // the whole command line
 	hasPrivate bool                 // has a listener for its operator
 	noTLS      bool
+	forgets    bool   // knows nothing of what lay in its directory when it started
+	bare       string // name of the bare server that syncs as much, or as little
+}
+
+// canRun tells whether s has what a scenario needs.
+func (s server) canRun(sc scenario) bool {
+	return !(sc.secure && s.noTLS || sc.stored > 0 && s.forgets)
 }
 
 // place is where a server shall listen and store.
@@ -30,7 +37,7 @@ const (
 )
 
 // servers lists the ones to compare, the one to compare with last. Each runs with its defaults:
-// stock tusd never syncs, so its durability is that of Sluice's "none" at best.
+// stock tusd never syncs, so its durability is that of Sluice's "none" at best. Without a bare one it goes without.
 func servers(sluice, bare, tusd string) (all []server) {
 	noTLS := !speaksTLS(sluice)
 	with := func(level string) func(place) []string {
@@ -41,8 +48,8 @@ func servers(sluice, bare, tusd string) (all []server) {
 		}
 	}
 	all = []server{
-		{name: sluiceNone, program: "sluice", args: with("none"), hasPrivate: true, noTLS: noTLS},
-		{name: sluiceAlways, program: "sluice", args: with("always"), hasPrivate: true, noTLS: noTLS},
+		{name: sluiceNone, program: "sluice", args: with("none"), hasPrivate: true, noTLS: noTLS, bare: bareNone},
+		{name: sluiceAlways, program: "sluice", args: with("always"), hasPrivate: true, noTLS: noTLS, bare: bareSync},
 	}
 	if bare != "" {
 		all = append(all, leastOf(bare, bareNone, false), leastOf(bare, bareSync, true))
@@ -57,7 +64,7 @@ func servers(sluice, bare, tusd string) (all []server) {
 
 // leastOf is the server in bench/bare.
 func leastOf(program, name string, sync bool) server {
-	return server{name: name, program: "bare", noTLS: true, args: func(p place) []string {
+	return server{name: name, program: "bare", noTLS: true, forgets: true, args: func(p place) []string {
 		return []string{program, "-listen=127.0.0.1:" + p.port, "-data=" + p.dir, "-sync=" + strconv.FormatBool(sync)}
 	}}
 }
