@@ -62,7 +62,7 @@ image: ## build and run the container image with buildah, as root
 	scripts/setup buildah
 	scripts/check-image
 
-bench: ## compare with stock tusd on this machine; prints tables (a quarter of an hour)
+bench: ## compare with stock tusd on this machine; prints tables (25 minutes)
 	scripts/bench
 
 soak: ## the tests that have a longer form, in that form

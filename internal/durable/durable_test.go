@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -50,7 +51,7 @@ func openRoot(t *testing.T) (*durable.Root, string) {
 // names are what is in dir.
 func names(t *testing.T, fsys durable.FS, dir string) (list []string) {
 	t.Helper()
-	entries, err := fsys.ReadDir(dir)
+	entries, err := durable.ReadDir(fsys, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -407,7 +408,7 @@ var ways = map[string]func(fsys durable.FS, name string) error{
 	"Rename from": func(fsys durable.FS, name string) error { return fsys.Rename(name+"/secret", "stolen") },
 	"Rename to":   func(fsys durable.FS, name string) error { return fsys.Rename("mine", name+"/mine") },
 	"Stat":        func(fsys durable.FS, name string) error { _, err := fsys.Stat(name); return err },
-	"ReadDir":     func(fsys durable.FS, name string) error { _, err := fsys.ReadDir(name); return err },
+	"List":        func(fsys durable.FS, name string) error { _, err := durable.ReadDir(fsys, name); return err },
 	"SyncDir":     func(fsys durable.FS, name string) error { return fsys.SyncDir(name) },
 	"WriteFile":   func(fsys durable.FS, name string) error { return durable.WriteFile(fsys, name+"/x", nil, true) },
 }
@@ -448,7 +449,7 @@ func TestAbsenceAndPresenceHaveTheirErrors(t *testing.T) {
 	_, openFileErr := root.OpenFile("none", os.O_RDWR)
 	_, readErr := root.ReadFile("none")
 	_, statErr := root.Stat("none")
-	_, listErr := root.ReadDir("none")
+	_, listErr := durable.ReadDir(root, "none")
 	for i, err := range []error{openErr, openFileErr, readErr, statErr, listErr, root.Remove("none"), root.Rename("none", "x"), root.SyncDir("none")} {
 		if !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%d: got %v, want %v", i, err, fs.ErrNotExist)
@@ -459,6 +460,51 @@ func TestAbsenceAndPresenceHaveTheirErrors(t *testing.T) {
 		if !errors.Is(err, fs.ErrExist) {
 			t.Errorf("got %v, want %v", err, fs.ErrExist)
 		}
+	}
+}
+
+// TestAListIsWholeWhileItsFilesGo is of a directory larger than what is held of one: 20,000 names, each a quarter of a kilobyte long.
+func TestAListIsWholeWhileItsFilesGo(t *testing.T) {
+	root, _ := openRoot(t)
+	const n = 20_000
+	long := strings.Repeat("x", 240)
+	for i := range n {
+		if err := root.Write(fmt.Sprintf("%06d%s", i, long), os.O_WRONLY|os.O_CREATE|os.O_EXCL, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var before, now runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	seen, grown := make(map[string]bool, n), uint64(0)
+	err := root.List(".", func(entry fs.DirEntry) error {
+		seen[strings.Clone(entry.Name()[:6])] = true // not the whole of it
+		if len(seen)%(n/10) == 1 {
+			runtime.GC()
+			runtime.ReadMemStats(&now)
+			grown = max(grown, now.HeapAlloc-min(now.HeapAlloc, before.HeapAlloc))
+		}
+		return root.Remove(entry.Name())
+	})
+	if left := names(t, root, "."); err != nil || len(seen) != n || len(left) > 0 {
+		t.Errorf("%d of %d names, %d left, %v", len(seen), n, len(left), err)
+	}
+	if whole := uint64(n * len(long)); grown > whole/2 {
+		t.Errorf("%d bytes are held, and all names have %d", grown, whole)
+	}
+}
+
+func TestAListEndsWhenItIsTold(t *testing.T) {
+	root, _ := openRoot(t)
+	for _, name := range []string{"a", "b", "c"} {
+		if err := durable.WriteFile(root, name, nil, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	enough, seen := errors.New("enough"), 0
+	err := root.List(".", func(fs.DirEntry) error { seen++; return enough })
+	if err != enough || seen != 1 {
+		t.Errorf("seen %d, %v, want 1, %v", seen, err, enough)
 	}
 }
 

@@ -37,7 +37,9 @@ type FS interface {
 	Remove(name string) error
 	Rename(oldName, newName string) error
 	Stat(name string) (fs.FileInfo, error)
-	ReadDir(name string) ([]fs.DirEntry, error)
+	// List calls do for what is in a directory, in no order, until that fails, which is then its error. It holds few entries at a time,
+	// however large the directory is. What is made, removed or renamed meanwhile may be missed.
+	List(name string, do func(fs.DirEntry) error) error
 	// SyncDir makes the names in a directory durable: files made, renamed and removed.
 	SyncDir(name string) error
 	// Flush makes everything durable that was written to the file system. It returns errors.ErrUnsupported where the
@@ -151,13 +153,42 @@ func (r *Root) ReadFile(name string) ([]byte, error) {
 	return io.ReadAll(f)
 }
 
-func (r *Root) ReadDir(name string) ([]fs.DirEntry, error) {
+// listed is how many entries of a directory are held at a time.
+const listed = 1024
+
+func (r *Root) List(name string, do func(fs.DirEntry) error) error {
 	dir, err := r.root.Open(name)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer dir.Close()
-	return readDir(dir) // unsorted: a directory may hold hundreds of thousands
+	plain, err := plainDir(dir)
+	if err = errors.Join(err, dir.Close()); err != nil {
+		return err
+	}
+	defer plain.Close() // only read
+	for {
+		entries, err := plain.ReadDir(listed)
+		for _, entry := range entries {
+			if err := do(entry); err != nil {
+				return err
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// ReadDir returns all that is in a directory, in no order.
+func ReadDir(fsys FS, name string) (entries []fs.DirEntry, err error) {
+	err = fsys.List(name, func(entry fs.DirEntry) error {
+		entries = append(entries, entry)
+		return nil
+	})
+	return entries, err
 }
 
 func (r *Root) SyncDir(name string) error { return r.within(name, (*os.File).Sync) }

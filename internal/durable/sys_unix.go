@@ -5,7 +5,6 @@ package durable
 import (
 	"errors"
 	"io"
-	"io/fs"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -37,18 +36,16 @@ func lockFile(f *os.File) error {
 	return err
 }
 
-// readDir reads a directory that an os.Root has opened. By itself that would look at every file again.
-func readDir(dir *os.File) (entries []fs.DirEntry, err error) {
+// plainDir is a directory that an os.Root has opened, to be read. By itself that would look at every file again.
+func plainDir(dir *os.File) (plain *os.File, err error) {
 	err = control(dir, func(fd int) error {
 		again, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
-		if err != nil {
-			return err
+		if err == nil {
+			plain = os.NewFile(uintptr(again), dir.Name())
 		}
-		plain := os.NewFile(uintptr(again), dir.Name())
-		entries, err = plain.ReadDir(-1)
-		return errors.Join(err, plain.Close())
+		return err
 	})
-	return entries, err
+	return plain, err
 }
 
 // writeFile is [FS.Write] for a name in dir, without what os does for a file that stays open.

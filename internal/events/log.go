@@ -64,7 +64,7 @@ type eventLog struct {
 
 // openLog finds out what is there. Nothing is made before the first append.
 func openLog(l *eventLog) error {
-	entries, err := l.fs.ReadDir(".")
+	entries, err := durable.ReadDir(l.fs, ".")
 	if err != nil {
 		return fmt.Errorf("events: %w", err)
 	}

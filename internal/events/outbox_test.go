@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"sluice/internal/durable"
 	"sluice/internal/durable/faultfs"
 	"sluice/internal/events"
 	"sluice/internal/upload"
@@ -334,7 +335,7 @@ func TestADamagedEventIsToldAndSkipped(t *testing.T) {
 	tell(t, b, "two", upload.EventCreated)
 	tell(t, b, "three", upload.EventCreated)
 	b.Close()
-	names, err := dir.ReadDir(".")
+	names, err := durable.ReadDir(dir, ".")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -172,7 +172,7 @@ type found struct {
 
 // list reads a directory, what has one base side by side.
 func (c *fsck) list(dir string) ([]found, error) {
-	entries, err := c.f.fs.ReadDir(dir)
+	entries, err := durable.ReadDir(c.f.fs, dir)
 	if err != nil {
 		return nil, err
 	}

@@ -637,7 +637,7 @@ func TestWhatCannotBeReadIsNamedAndLeftAlone(t *testing.T) {
 		{"OpenFile", h.at("ready", ""), invOpen},
 		{"File.Stat", h.at("ready", ""), invOpen},
 		{"File.FirstHole", h.at("ready", ""), invOpen},
-		{"ReadDir", filepath.Dir(h.at("ready", "")), invFan},
+		{"List", filepath.Dir(h.at("ready", "")), invFan},
 	} {
 		t.Run(tt.op, func(t *testing.T) {
 			for _, repair := range []bool{false, true} {
@@ -668,7 +668,7 @@ func TestWhatCannotBeReadIsNamedAndLeftAlone(t *testing.T) {
 
 func TestWhatCannotBeListedIsAnError(t *testing.T) {
 	h := newHome(t, false)
-	for _, op := range []string{"ReadDir"} {
+	for _, op := range []string{"List"} {
 		fsys, f := h.onFaults(false)
 		fsys.Fail(onPath(op, ".", syscall.EIO, 1))
 		if _, _, err := collect(t.Context(), f, true); !errors.Is(err, syscall.EIO) {

@@ -162,7 +162,7 @@ func (c checker) tree() map[string]string {
 }
 
 func (c checker) walk(dir string, files map[string]string) {
-	entries, err := c.fs.ReadDir(dir)
+	entries, err := durable.ReadDir(c.fs, dir)
 	if err != nil {
 		c.fails("list %s: %v", dir, err)
 	}

@@ -250,7 +250,7 @@ func TestABadRecordIsUnreadableAndCanBeDeleted(t *testing.T) {
 			if err := f.Terminate("abc"); err != nil {
 				t.Errorf("terminate: %v", err)
 			}
-			if names, err := root.ReadDir("."); err != nil || len(names) > 0 {
+			if names, err := durable.ReadDir(root, "."); err != nil || len(names) > 0 {
 				t.Errorf("left: %v, %v, want nothing", names, err)
 			}
 			if len(f.entries) > 0 {

@@ -164,38 +164,24 @@ func (f *File) each(do func(upload.ID) bool) error {
 
 // eachName calls do for every file in the directories where uploads are, until it fails.
 func (f *File) eachName(do func(dir, name string) error) error {
-	entries, err := f.fs.ReadDir(".")
-	if err != nil {
-		return err
-	}
-	for _, entry := range entries {
+	return f.fs.List(".", func(entry fs.DirEntry) error {
 		switch {
 		case f.flat && !entry.IsDir():
-			err = do(".", entry.Name())
+			return do(".", entry.Name())
 		case !f.flat && entry.IsDir() && entry.Name() != ownDir:
-			err = f.eachIn(entry.Name(), do)
+			return f.eachIn(entry.Name(), do)
 		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+		return nil
+	})
 }
 
 func (f *File) eachIn(dir string, do func(dir, name string) error) error {
-	entries, err := f.fs.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	for _, entry := range entries {
+	return f.fs.List(dir, func(entry fs.DirEntry) error {
 		if entry.IsDir() {
-			continue
+			return nil
 		}
-		if err := do(dir, entry.Name()); err != nil {
-			return err
-		}
-	}
-	return nil
+		return do(dir, entry.Name())
+	})
 }
 
 // Each calls do for the id of every upload, in whatever state, in no order, until it returns false. It disturbs nobody;

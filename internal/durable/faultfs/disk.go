@@ -274,9 +274,10 @@ func (d *Disk) Stat(name string) (info fs.FileInfo, err error) {
 	return info, err
 }
 
-// ReadDir returns names in no order, which is another after each power cut.
-func (d *Disk) ReadDir(name string) (entries []fs.DirEntry, err error) {
-	err = d.do("readdir", name, func() error {
+// List goes through names in no order, which is another after each power cut.
+func (d *Disk) List(name string, do func(fs.DirEntry) error) error {
+	var entries []fs.DirEntry
+	err := d.do("readdir", name, func() error {
 		n, err := d.find(name)
 		if err == nil && n.file != nil {
 			err = syscall.ENOTDIR
@@ -291,7 +292,7 @@ func (d *Disk) ReadDir(name string) (entries []fs.DirEntry, err error) {
 		mix.Shuffle(len(entries), func(i, j int) { entries[i], entries[j] = entries[j], entries[i] })
 		return nil
 	})
-	return entries, err
+	return each(entries, err, do)
 }
 
 func (d *Disk) SyncDir(name string) error {

@@ -66,7 +66,7 @@ var acts = []func(fsys durable.FS, name, other string, n int) string{
 		return kind(fsys.Write(name, flag, bytes.Repeat([]byte{byte('a' + n%26)}, n)))
 	},
 	func(fsys durable.FS, name, _ string, n int) string {
-		entries, err := fsys.ReadDir(name)
+		entries, err := durable.ReadDir(fsys, name)
 		var list []string
 		for _, e := range entries {
 			list = append(list, fmt.Sprint(e.Name(), e.IsDir()))

@@ -190,8 +190,19 @@ func (f *FS) Stat(name string) (fs.FileInfo, error) {
 	return get(f, "Stat", name, func() (fs.FileInfo, error) { return f.under.Stat(name) })
 }
 
-func (f *FS) ReadDir(name string) ([]fs.DirEntry, error) {
-	return get(f, "ReadDir", name, func() ([]fs.DirEntry, error) { return f.under.ReadDir(name) })
+func (f *FS) List(name string, do func(fs.DirEntry) error) error {
+	entries, err := get(f, "List", name, func() ([]fs.DirEntry, error) { return durable.ReadDir(f.under, name) })
+	return each(entries, err, do)
+}
+
+// each calls do for the entries, after they are known: it may ask the file system.
+func each(entries []fs.DirEntry, err error, do func(fs.DirEntry) error) error {
+	for _, entry := range entries {
+		if err == nil {
+			err = do(entry)
+		}
+	}
+	return err
 }
 
 func (f *FS) SyncDir(name string) error {
