@@ -46,7 +46,8 @@ func serve(listen string, s *store) error {
 	composer := handler.NewStoreComposer()
 	composer.UseCore(s)
 	memorylocker.New().UseIn(composer)
-	tus, err := handler.NewUnroutedHandler(handler.Config{StoreComposer: composer, BasePath: "/files/", Logger: slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError}))})
+	silent := slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError}))
+	tus, err := handler.NewUnroutedHandler(handler.Config{StoreComposer: composer, BasePath: "/files/", Logger: silent})
 	if err != nil {
 		return err
 	}
@@ -62,7 +63,7 @@ func serve(listen string, s *store) error {
 	return http.Serve(l, mux)
 }
 
-// store keeps content in files, and all else in memory.
+// store keeps content and records in files, and what it goes by in memory.
 type store struct {
 	dir     string
 	durable bool

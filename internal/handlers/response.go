@@ -26,8 +26,8 @@ type response struct {
 	used     int                    // of them
 }
 
-// put sets a field of the header, as Header().Set does, for a key that is in its canonical form already. The first few values are in
-// no memory of their own.
+// put sets a field of the header, as Header().Set does, for a key that is in its canonical form already. The first few values lie
+// with the request: they are not allocated one by one.
 func (w *response) put(key, value string) {
 	if w.used == len(w.values) {
 		w.Header()[key] = []string{value}
