@@ -63,7 +63,7 @@ export class Server {
     const server = new Server();
     server.data = await mkdtemp(path.join(await scratchDir(), 'data-'));
     server.flags = flags;
-    if (profiles) server.flags = [...flags, '--config', await textFile(`${path.basename(server.data)}.yaml`, `profiles:\n${profiles}`)];
+    if (profiles) server.flags = [...flags, '--config', await textFile('sluice.yaml', `profiles:\n${profiles}`)];
     await server.start();
     return server;
   }
@@ -216,21 +216,27 @@ export async function until(what, condition, timeout = patience) {
 
 // Files. Random bytes cannot be mistaken for others: a piece stored twice or at the wrong place changes the digest.
 
+// newFile is the path for a file of this name, in a directory of its own: tests run side by side, and a browser refuses a file
+// that was written again after it was chosen.
+async function newFile(name) {
+  return path.join(await mkdtemp(path.join(await scratchDir(), 'file-')), name);
+}
+
 export async function randomFile(name, size) {
-  const file = path.join(await scratchDir(), name);
+  const file = await newFile(name);
   await writeFile(file, randomBytes(size));
   return file;
 }
 
 export async function textFile(name, text) {
-  const file = path.join(await scratchDir(), name);
+  const file = await newFile(name);
   await writeFile(file, text);
   return file;
 }
 
 async function ffmpeg(name, ...args) {
-  const file = path.join(await scratchDir(), name);
-  await run('ffmpeg', ['-v', 'error', '-y', ...args, file]);
+  const file = await newFile(name);
+  await run('ffmpeg', ['-v', 'error', ...args, file]);
   return file;
 }
 
@@ -256,7 +262,7 @@ export async function bigVideo(name, size) {
   const filler = Buffer.alloc(8);
   filler.writeUInt32BE(size - head.length, 0);
   filler.write('free', 4, 'latin1');
-  const file = path.join(await scratchDir(), name);
+  const file = await newFile(name);
   await writeFile(file, Buffer.concat([head, filler, randomBytes(size - head.length - 8)]));
   return file;
 }
