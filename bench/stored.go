@@ -51,29 +51,66 @@ func among(asks, posts int) func(*trial) error {
 		}
 		t.result[postP50] = milliseconds(percentile(t.took.take(), 0.5))
 		t.drop(growth)
-		return t.sweep()
+		return t.walks(k)
 	}
 }
 
-// sweep notes how long looking at everything takes; a server that has no such thing keeps what is over for ever.
-func (t *trial) sweep() error {
+// walks has the server sweep, and list, all that is stored, and notes how long that takes and what uploads beside it feel; a server that
+// has no such thing keeps what is over for ever.
+func (t *trial) walks(k *conn) (err error) {
 	if t.process.private == "" {
 		return nil
 	}
+	if t.result[sweepTook], t.result[sweepP99], err = t.beside(k, func() error { return t.ask(http.MethodPost, "/gc") }); err != nil {
+		return fmt.Errorf("sweep: %w", err)
+	}
+	if t.result[listTook], t.result[listP99], err = t.beside(k, func() error { return t.ask(http.MethodGet, "/uploads") }); err != nil {
+		return fmt.Errorf("list: %w", err)
+	}
+	_, t.result[quietP99], err = t.beside(k, func() error { time.Sleep(quietFor); return nil })
+	return err
+}
+
+// quietFor is how long uploads are made while nothing else goes on.
+const quietFor = 2 * time.Second
+
+// beside makes a small upload, whole, each millisecond while do runs. It returns what do took, and the 99th percentile of what the uploads
+// took, in milliseconds.
+func (t *trial) beside(k *conn, do func() error) (took, p99 float64, err error) {
+	t.took.take()
+	done := make(chan error, 1)
 	began := time.Now()
-	answer, err := http.Post("http://"+t.process.private+"/gc", "", nil)
+	go func() { done <- do() }()
+	for tick := time.Tick(time.Millisecond); ; {
+		select {
+		case err := <-done:
+			return milliseconds(time.Since(began)), milliseconds(percentile(t.took.take(), 0.99)), err
+		case <-tick:
+		}
+		if _, err := k.create(0, storedBytes, storedBytes); err != nil {
+			return 0, 0, errors.Join(err, <-done)
+		}
+	}
+}
+
+// ask reads the answer of the private listener, which must come to its end.
+func (t *trial) ask(method, path string) error {
+	req, err := http.NewRequestWithContext(t.ctx, method, "http://"+t.process.private+path, nil)
+	if err != nil {
+		return err
+	}
+	answer, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return err
 	}
 	defer answer.Body.Close()
 	done := false
 	for lines := bufio.NewScanner(answer.Body); lines.Scan(); {
-		done = done || strings.Contains(lines.Text(), `"done":true`)
+		done = bytes.HasSuffix(lines.Bytes(), []byte(`{"done":true}`))
 	}
 	if !done {
-		return fmt.Errorf("sweep did not end, status %d", answer.StatusCode)
+		return fmt.Errorf("it did not end, status %d", answer.StatusCode)
 	}
-	t.result[sweepTook] = milliseconds(time.Since(began))
 	return nil
 }
 

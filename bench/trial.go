@@ -31,6 +31,10 @@ const (
 	readyAfter   = "ready ms"
 	postP50      = "POST p50 ms"
 	sweepTook    = "sweep ms"
+	listTook     = "ls ms"
+	quietP99     = "quiet p99 ms"
+	sweepP99     = "sweep p99 ms"
+	listP99      = "ls p99 ms"
 	growth       = "growth MiB"
 	kibEach      = "KiB each"
 	peak         = "peak MiB"
@@ -46,7 +50,7 @@ const (
 
 func metrics() []string {
 	return []string{
-		mibPerSecond, perSecond, cpuPerGiB, cpuEach, p50, p99, readyAfter, postP50, sweepTook,
+		mibPerSecond, perSecond, cpuPerGiB, cpuEach, p50, p99, readyAfter, postP50, sweepTook, listTook, quietP99, sweepP99, listP99,
 		growth, kibEach, peak, anon, systemCalls,
 	}
 }

@@ -85,7 +85,7 @@ func build(cfg config.Config, log *slog.Logger) (a *app, err error) {
 
 	// How clients reach both.
 	a.handlers, err = handlers.New(handlers.Options{
-		Endpoints: endpoints, Finisher: a.pipeline, Sweep: a.sweeper.Sweep, Replay: a.replay, Recording: a.outbox.Check,
+		Endpoints: endpoints, Finisher: a.pipeline, Sweep: a.sweeper.Sweep, Replay: a.replay, List: a.list, Recording: a.outbox.Check,
 		Listen: a.listen, ShowEvents: showEvents(cfg), ShowLevel: cfg.ShowLevel, Data: data, Page: web.Handler(), PublicURL: cfg.PublicURL, CORSOrigins: cfg.CORSOrigins, OwnerHeader: cfg.OwnerHeader,
 		MaxUploads: cfg.MaxUploads, IdleTimeout: cfg.IdleTimeout, Registry: registry, Logger: log,
 	})

@@ -2,16 +2,15 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
-	"time"
 
 	"sluice/internal/config"
 	"sluice/internal/durable"
@@ -131,31 +130,29 @@ func realPath(dir string) (string, error) {
 	return abs, nil // it is not there: all profiles are elsewhere
 }
 
-// answerWithin is how long a server may take to begin with its answer.
-const answerWithin = 10 * time.Second
-
 // askToSweep has the server at the private listener sweep.
 func askToSweep(ctx context.Context, cfg config.Config, tell func(upload.Swept)) error {
 	query := url.Values{}
 	if cfg.DryRun {
 		query.Set("dry-run", "")
 	}
-	resp, err := askServer(ctx, cfg, "/gc", query)
+	resp, err := askServer(ctx, cfg, http.MethodPost, "/gc", query)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
-	if resp.Header.Get("Content-Type") != "application/jsonl" {
-		return fmt.Errorf("the data directory is in use, and who answers at %s is no server that sweeps", cfg.PrivateListen)
+	lines, err := linesOf(resp, cfg)
+	if err != nil {
+		return err
 	}
-	for lines := json.NewDecoder(resp.Body); ; {
+	for {
 		var line struct {
 			upload.Swept
 			Done    bool   `json:"done"`
 			Problem string `json:"problem"`
 		}
 		if err := lines.Decode(&line); err != nil {
-			return fmt.Errorf("the server did not come to the end: %w", err)
+			return notToTheEnd(err)
 		}
 		if line.Done && line.Problem != "" {
 			return upload.ErrNotSwept

@@ -63,6 +63,8 @@ func command(ctx context.Context, cfg config.Config, stdout, stderr io.Writer) e
 	case config.Version:
 		_, err := fmt.Fprintf(stdout, "sluice %s (%s, %s/%s)\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		return err
+	case config.LS:
+		return ls(ctx, cfg, stdout, stderr)
 	case config.GC:
 		return gc(ctx, cfg, stdout, stderr)
 	case config.FSCK:

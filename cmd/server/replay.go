@@ -75,39 +75,13 @@ func askToReplay(ctx context.Context, cfg config.Config) (done upload.Replayed, 
 	if which.Delivered {
 		query.Set("delivered", "")
 	}
-	resp, err := askServer(ctx, cfg, "/replay", query)
+	resp, err := askServer(ctx, cfg, http.MethodPost, "/replay", query)
 	if err != nil {
 		return done, err
 	}
 	defer resp.Body.Close()
 	if err := json.NewDecoder(resp.Body).Decode(&done); err != nil {
-		return done, fmt.Errorf("the server did not come to the end: %w", err)
+		return done, notToTheEnd(err)
 	}
 	return done, nil
-}
-
-// askServer sends a command to the server at the private listener, which must hold the data directory that is meant. Every answer
-// but 200 is an error.
-func askServer(ctx context.Context, cfg config.Config, path string, query url.Values) (*http.Response, error) {
-	data, err := realPath(cfg.Data)
-	if err != nil {
-		return nil, err
-	}
-	query.Set("data", data)
-	address := "http://" + reachable(cfg.PrivateListen) + path + "?" + query.Encode()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, nil)
-	if err != nil {
-		return nil, err
-	}
-	client := http.Client{Transport: &http.Transport{ResponseHeaderTimeout: answerWithin}} // no proxy: it is our own server
-	resp, err := client.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("the data directory is in use, and its server does not answer: %w", err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		defer resp.Body.Close()
-		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
-		return nil, fmt.Errorf("the data directory is in use, and who answers at %s says %s: %q", cfg.PrivateListen, resp.Status, text)
-	}
-	return resp, nil
 }

@@ -24,6 +24,7 @@ type Command string
 // The commands. Serve is what no command at all means.
 const (
 	Serve   Command = "serve"
+	LS      Command = "ls"
 	GC      Command = "gc"
 	FSCK    Command = "fsck"
 	Replay  Command = "replay"
@@ -38,6 +39,8 @@ type Config struct {
 	Repair          bool              // FSCK mends
 	Digests         bool              // FSCK reads all content that has a digest
 	Replay          upload.Replay     // what Replay delivers again
+	Listing         upload.Listing    // what LS lists
+	JSON            bool              // LS writes lines of JSON
 	Listen          string            // host:port of the public listener; port 0 takes a free one
 	PrivateListen   string            // host:port of the private listener; may be other than loopback, and may be ":port"
 	TLSCert, TLSKey string            // files in PEM, both or neither; the public listener speaks TLS with them

@@ -62,7 +62,7 @@ func TestNoArgumentAtAllIsEnough(t *testing.T) {
 	c := mustParse(t, nil, nil, "")
 	data, _ := filepath.Abs("data")
 	got := fmt.Sprintf("%+v", c)
-	want := fmt.Sprintf("{Command:serve DryRun:false Repair:false Digests:false Replay:{Endpoint: Profile: ID: Type: Delivered:false} Listen:127.0.0.1:8080 PrivateListen:127.0.0.1:8081 TLSCert: TLSKey: PublicURL:<nil> OwnerHeader: Data:./data "+
+	want := fmt.Sprintf("{Command:serve DryRun:false Repair:false Digests:false Replay:{Endpoint: Profile: ID: Type: Delivered:false} Listing:{Profile: State:} JSON:false Listen:127.0.0.1:8080 PrivateListen:127.0.0.1:8081 TLSCert: TLSKey: PublicURL:<nil> OwnerHeader: Data:./data "+
 		"Durability:always CORSOrigins:[*] Profiles:%+v Reserve:1073741824 SweepInterval:10m0s Splice:true Endpoints:[] PublicEvents:local ShowLevel:true MaxConnections:10000 MaxUploads:2000 "+
 		"ImageMemory:1342177280 Vipsthumbnail: IdleTimeout:1m0s ShutdownTimeout:10s LogFormat:text LogLevel:INFO}", builtIn(data))
 	if got != want {
@@ -283,6 +283,17 @@ func TestGCIsToldOnTheLineAloneWhatToDo(t *testing.T) {
 	wantFaults(t, err, "--listen: means nothing to gc", "dry-run: unknown key")
 	_, err = parse(t, []string{"--dry-run"}, nil, "")
 	wantFaults(t, err, "--dry-run: means nothing to serve")
+}
+
+func TestLSIsToldOnTheLineAloneWhatToList(t *testing.T) {
+	c := mustParse(t, []string{"ls", "--json", "--profile=file", "--state=ready", "--data=d"}, map[string]string{"SLUICE_STATE": "expired"}, "")
+	if want := (upload.Listing{Profile: "file", State: upload.Ready}); c.Command != LS || !c.JSON || c.Listing != want || c.Data != "d" {
+		t.Errorf("got %+v", c)
+	}
+	_, err := parse(t, []string{"ls", "--profile=film", "--state=lost", "--listen=:1"}, nil, "json: true\n")
+	wantFaults(t, err, "--listen: means nothing to ls", "json: unknown key", `--state: no upload in a list is "lost"`, `--profile: there is none that is called "film"`)
+	_, err = parse(t, []string{"--json"}, nil, "")
+	wantFaults(t, err, "--json: means nothing to serve")
 }
 
 func TestFSCKIsToldOnTheLineAloneWhatToDo(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 // value that it cannot convert, and we want to name them all.
 type flags struct {
 	Serve   struct{} `cmd:"" default:"1" help:"Take uploads. This is what sluice does without a command."`
+	LS      struct{} `cmd:"" name:"ls" help:"List uploads; --json for programs."`
 	GC      struct{} `cmd:"" name:"gc" help:"Remove what is over; --dry-run tells what that would be."`
 	FSCK    struct{} `cmd:"" name:"fsck" help:"Look for what is wrong with the data; --repair mends it."`
 	Replay  struct{} `cmd:"" help:"Deliver events, and process uploads, again that were given up."`
@@ -27,6 +28,8 @@ type flags struct {
 	Profile   string `group:"General" placeholder:"NAME" help:"Only of uploads of this profile."`
 	ID        string `name:"id" group:"General" placeholder:"ID" help:"Only of this upload."`
 	Type      string `group:"General" placeholder:"TYPE" help:"Only of this type, such as upload.ready."`
+	State     string `group:"General" placeholder:"STATE" help:"Only in this state: receiving, received, ready, rejected, expired, unreadable."`
+	JSON      bool   `name:"json" group:"General" help:"Write a line of JSON for each upload."`
 	Delivered bool   `group:"General" help:"Also what was delivered, as long as it is kept; needs --id."`
 	Digests   bool   `group:"General" help:"Also read all content that has a digest, and compare."`
 
@@ -143,6 +146,7 @@ func (l *commandLine) command() Command {
 func usedBy(command Command, name string) bool {
 	of := map[Command][]string{
 		Health: {"private-listen", "config"},
+		LS:     {"private-listen", "config", "data", "durability", "profile", "state", "json", "log-format", "log-level"},
 		GC:     {"private-listen", "config", "dry-run", "data", "durability", "webhook", "webhook-key", "webhook-private", "log-format", "log-level"},
 		Replay: {"private-listen", "config", "data", "durability", "endpoint", "profile", "id", "type", "delivered", "webhook", "webhook-key", "webhook-private", "log-format", "log-level"},
 		FSCK:   {"config", "repair", "digests", "data", "durability", "log-format", "log-level"},
@@ -155,7 +159,7 @@ func usedBy(command Command, name string) bool {
 
 // lineOnly tells flags that are about one run of a command: neither the environment nor the file has them.
 func lineOnly(name string) bool {
-	return slices.Contains([]string{"dry-run", "repair", "digests", "endpoint", "profile", "id", "type", "delivered"}, name)
+	return slices.Contains([]string{"dry-run", "repair", "digests", "endpoint", "profile", "id", "type", "delivered", "state", "json"}, name)
 }
 
 func (l *commandLine) flag(arg string) *kong.Flag {

@@ -38,11 +38,15 @@ func (v *values) build(c *Config, f *flags) {
 	c.Replay = upload.Replay{Endpoint: f.Endpoint, Profile: f.Profile, Type: upload.EventType(f.Type), Delivered: f.Delivered}
 	c.Replay.ID = read(v, "id", f.ID, parseID)
 	v.checkReplay(c.Replay)
+	c.Listing, c.JSON = upload.Listing{Profile: f.Profile, State: upload.State(f.State)}, f.JSON
 	v.fill(c, f)
 	v.endpoints(c, f)
 	table, faults := profileTable(v.src.file)
 	v.faults.add(faults...)
 	v.check(c, table)
+	if c.Command == LS {
+		v.checkListing(c.Listing, table)
+	}
 }
 
 // fill reads everything but the profiles.
@@ -79,6 +83,17 @@ func (v *values) checkReplay(r upload.Replay) {
 	}
 	if r.Delivered && r.ID == "" {
 		v.fault("delivered", "needs --id beside it")
+	}
+}
+
+// checkListing refuses what can match nothing.
+func (v *values) checkListing(l upload.Listing, table []row) {
+	states := []upload.State{"", upload.Receiving, upload.Received, upload.Ready, upload.Rejected, upload.Expired, upload.Unreadable}
+	if !slices.Contains(states, l.State) {
+		v.fault("state", "no upload in a list is %q", l.State)
+	}
+	if l.Profile != "" && !slices.ContainsFunc(table, func(r row) bool { return r.Name == l.Profile }) {
+		v.fault("profile", "there is none that is called %q", l.Profile)
 	}
 }
 

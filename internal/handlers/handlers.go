@@ -63,6 +63,9 @@ type Sweep func(ctx context.Context, dry bool, tell func(upload.Swept)) error
 // Replay has events delivered, and uploads processed, again. It is [upload.ErrNoEndpoint] if there is none of that name.
 type Replay func(ctx context.Context, which upload.Replay) (upload.Replayed, error)
 
+// List tells of every upload that is wanted, until do fails.
+type List func(ctx context.Context, which upload.Listing, do func(upload.Listed) error) error
+
 // Endpoint joins a profile with its store.
 type Endpoint struct {
 	Profile upload.Profile
@@ -75,6 +78,7 @@ type Options struct {
 	Finisher    Finisher
 	Sweep       Sweep
 	Replay      Replay
+	List        List
 	Listen      Listen
 	ShowEvents  Audience      // who may know all about every upload; others name theirs
 	ShowLevel   bool          // each second, to who listens
@@ -100,6 +104,7 @@ type Handlers struct {
 	endpoints  []*endpoint
 	sweep      Sweep
 	replay     Replay
+	list       List
 	listen     Listen
 	showEvents Audience
 	level      *level // nil: it is not shown
@@ -125,7 +130,7 @@ type Handlers struct {
 // New joins the parts.
 func New(o Options) (*Handlers, error) {
 	h := &Handlers{
-		log: o.Logger, sweep: o.Sweep, replay: o.Replay, listen: o.Listen, showEvents: o.ShowEvents, recording: o.Recording, stopping: make(chan struct{}),
+		log: o.Logger, sweep: o.Sweep, replay: o.Replay, list: o.List, listen: o.Listen, showEvents: o.ShowEvents, recording: o.Recording, stopping: make(chan struct{}),
 		ownerHeader: http.CanonicalHeaderKey(o.OwnerHeader),
 		data:        o.Data, idle: o.IdleTimeout, cors: newCORS(o.CORSOrigins), bodies: make(chan struct{}, o.MaxUploads),
 		active: make(map[*request]struct{}),
@@ -195,6 +200,7 @@ func (h *Handlers) private(registry *prometheus.Registry) http.Handler {
 	mux.HandleFunc("GET /healthz", h.healthz)
 	mux.HandleFunc("GET /readyz", h.readyz)
 	mux.HandleFunc("GET /events", h.eventsForOperator)
+	mux.HandleFunc("GET /uploads", h.uploads)
 	own := http.NewCrossOriginProtection() // no web page may ask for these
 	mux.Handle("POST /gc", own.Handler(http.HandlerFunc(h.gc)))
 	mux.Handle("POST /replay", own.Handler(http.HandlerFunc(h.replayed)))

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"sluice/internal/durable"
 	"sluice/internal/upload"
@@ -45,6 +46,9 @@ type entry struct {
 	slow   atomic.Bool  // its connection was, when the last chunk came
 }
 
+// lastActive is when the last byte was stored.
+func (e *entry) lastActive() time.Time { return time.Unix(0, e.active.Load()) }
+
 // acquire returns the entry of id with its mutex held; the caller ends with release. The record is loaded if it was not.
 func (f *File) acquire(id upload.ID) (*entry, error) {
 	e := f.pin(id)
@@ -60,7 +64,7 @@ func (f *File) acquire(id upload.ID) (*entry, error) {
 		f.unlockEntry(e)
 		return nil, err
 	}
-	f.lapse(e)
+	f.lapse(&e.rec.Record, e.lastActive())
 	return e, nil
 }
 

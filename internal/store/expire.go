@@ -10,12 +10,12 @@ import (
 // Expiration (tus 1.0.0, "Expiration"). The last byte's time is that of the file: no record is written for it. An upload whose
 // time is over is expired for everybody at once; that its bytes go is left to [File.Sweep].
 
-// lapse puts into the record of e when it expires, or that it has. Its mutex is held.
-func (f *File) lapse(e *entry) {
-	e.rec.Expires = f.expires(e.rec.Record, time.Unix(0, e.active.Load()))
-	over := !e.rec.Expires.IsZero() && !time.Now().Before(e.rec.Expires)
-	if over && !(e.rec.Partial && e.rec.State == upload.Received) { // which a final may wait for: the sweep finds out
-		e.rec.State, e.rec.Offset = upload.Expired, 0
+// lapse puts into rec, whose last byte came at active, when it expires, or that it has.
+func (f *File) lapse(rec *upload.Record, active time.Time) {
+	rec.Expires = f.expires(*rec, active)
+	over := !rec.Expires.IsZero() && !time.Now().Before(rec.Expires)
+	if over && !(rec.Partial && rec.State == upload.Received) { // which a final may wait for: the sweep finds out
+		rec.State, rec.Offset = upload.Expired, 0
 	}
 }
 

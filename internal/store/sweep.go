@@ -24,7 +24,7 @@ const (
 // removes; what is in use is left for the next time. What cannot be removed is logged, and makes it end with
 // [upload.ErrNotSwept].
 func (f *File) Sweep(ctx context.Context, dry bool, tell func(upload.Swept)) error {
-	s := sweep{f: f, ctx: ctx, dry: dry, tell: tell, now: time.Now(), wanted: make(map[upload.ID]bool)}
+	s := sweep{f: f, ctx: ctx, dry: dry, tell: tell, now: time.Now(), wanted: make(map[upload.ID]bool), breath: breath{alone: f.onlyLook}}
 	if err := f.eachName(s.look); err != nil {
 		return err
 	}
@@ -49,6 +49,7 @@ type sweep struct {
 	failed bool
 	parts  []upload.ID        // partial uploads whose time is over
 	wanted map[upload.ID]bool // parts of finals that wait
+	breath breath
 }
 
 // look decides what to do about one file.
@@ -60,6 +61,7 @@ func (s *sweep) look(dir, name string) error {
 	}
 	switch {
 	case suffix == infoSuffix:
+		s.breath.step()
 		s.record(id)
 	case suffix == goneSuffix, s.f.isTemp(suffix):
 		s.file(id, suffix, upload.Leftover)
@@ -94,7 +96,7 @@ func (s *sweep) record(id upload.ID) {
 // judge tells from what is on disk whether the time of id is over, and what its files hold. A record that cannot be read is
 // left to its owner, and to fsck.
 func (s *sweep) judge(id upload.ID) (rec stored, cause upload.Cause, bytes int64, err error) {
-	found, err := s.read(id)
+	found, err := s.f.look(id)
 	if err != nil {
 		return rec, "", 0, err
 	}
@@ -109,8 +111,9 @@ type onDisk struct {
 	active time.Time // when it was last changed
 }
 
-func (s *sweep) read(id upload.ID) (u onDisk, err error) {
-	raw, err := s.f.readRecord(id)
+// look reads what is on disk of id.
+func (f *File) look(id upload.ID) (u onDisk, err error) {
+	raw, err := f.readRecord(id)
 	if err == nil {
 		u.rec, err = decodeRecord(id, raw)
 	}
@@ -118,7 +121,7 @@ func (s *sweep) read(id upload.ID) (u onDisk, err error) {
 		return u, err
 	}
 	u.active = u.rec.Changed
-	if info, err := s.f.fs.Stat(s.f.name(id, "")); err == nil {
+	if info, err := f.fs.Stat(f.name(id, "")); err == nil {
 		u.size = info.Size()
 		if info.ModTime().After(u.active) {
 			u.active = info.ModTime()
@@ -176,7 +179,7 @@ func (u onDisk) unfinished() bool {
 // cannot be read may come back.
 func (s *sweep) finalCause(rec stored) upload.Cause {
 	for _, id := range rec.Parts {
-		part, err := s.read(id)
+		part, err := s.f.look(id)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return upload.Unfinished
