@@ -41,12 +41,26 @@ func askServer(ctx context.Context, cfg config.Config, method, path string, quer
 	return resp, nil
 }
 
-// linesOf returns the lines of an answer that has one for each thing.
-func linesOf(resp *http.Response, cfg config.Config) (*json.Decoder, error) {
-	if resp.Header.Get("Content-Type") != "application/jsonl" {
-		return nil, fmt.Errorf("the data directory is in use, and who answers at %s is no server that can do this", cfg.PrivateListen)
+// askForLines sends a command whose answer has a line of JSON for each thing, and calls do with each until it says that this was the
+// last, or fails.
+func askForLines[Line any](ctx context.Context, cfg config.Config, method, path string, query url.Values, do func(Line) (last bool, err error)) error {
+	resp, err := askServer(ctx, cfg, method, path, query)
+	if err != nil {
+		return err
 	}
-	return json.NewDecoder(resp.Body), nil
+	defer resp.Body.Close()
+	if resp.Header.Get("Content-Type") != "application/jsonl" {
+		return fmt.Errorf("the data directory is in use, and who answers at %s is no server that can do this", cfg.PrivateListen)
+	}
+	for lines := json.NewDecoder(resp.Body); ; {
+		var line Line
+		if err := lines.Decode(&line); err != nil {
+			return notToTheEnd(err)
+		}
+		if last, err := do(line); last || err != nil {
+			return err
+		}
+	}
 }
 
 func notToTheEnd(err error) error { return fmt.Errorf("the server did not come to the end: %w", err) }

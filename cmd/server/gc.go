@@ -136,30 +136,18 @@ func askToSweep(ctx context.Context, cfg config.Config, tell func(upload.Swept))
 	if cfg.DryRun {
 		query.Set("dry-run", "")
 	}
-	resp, err := askServer(ctx, cfg, http.MethodPost, "/gc", query)
-	if err != nil {
-		return err
+	type line struct {
+		upload.Swept
+		Done    bool   `json:"done"`
+		Problem string `json:"problem"`
 	}
-	defer resp.Body.Close()
-	lines, err := linesOf(resp, cfg)
-	if err != nil {
-		return err
-	}
-	for {
-		var line struct {
-			upload.Swept
-			Done    bool   `json:"done"`
-			Problem string `json:"problem"`
+	return askForLines(ctx, cfg, http.MethodPost, "/gc", query, func(l line) (last bool, err error) {
+		switch {
+		case l.Done && l.Problem != "":
+			return true, upload.ErrNotSwept
+		case !l.Done:
+			tell(l.Swept)
 		}
-		if err := lines.Decode(&line); err != nil {
-			return notToTheEnd(err)
-		}
-		if line.Done && line.Problem != "" {
-			return upload.ErrNotSwept
-		}
-		if line.Done {
-			return nil
-		}
-		tell(line.Swept)
-	}
+		return l.Done, nil
+	})
 }

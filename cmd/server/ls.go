@@ -101,28 +101,14 @@ func (a *app) list(ctx context.Context, which upload.Listing, tell func(upload.L
 // askToList has the server at the private listener list.
 func askToList(ctx context.Context, cfg config.Config, tell func(upload.Listed) error) error {
 	query := url.Values{"profile": {cfg.Listing.Profile}, "state": {string(cfg.Listing.State)}}
-	resp, err := askServer(ctx, cfg, http.MethodGet, "/uploads", query)
-	if err != nil {
-		return err
+	type line struct {
+		upload.Listed
+		Done bool `json:"done"`
 	}
-	defer resp.Body.Close()
-	lines, err := linesOf(resp, cfg)
-	if err != nil {
-		return err
-	}
-	for {
-		var line struct {
-			upload.Listed
-			Done bool `json:"done"`
+	return askForLines(ctx, cfg, http.MethodGet, "/uploads", query, func(l line) (last bool, err error) {
+		if l.Done {
+			return true, nil
 		}
-		if err := lines.Decode(&line); err != nil {
-			return notToTheEnd(err)
-		}
-		if line.Done {
-			return nil
-		}
-		if err := tell(line.Listed); err != nil {
-			return err
-		}
-	}
+		return false, tell(l.Listed)
+	})
 }
