@@ -14,7 +14,8 @@ func (f *File) Profile() string { return f.profile }
 
 // List calls do with every upload, in no order and as a client would be told of it, until do fails. Like [File.Sweep] it reads every
 // record without keeping any in memory, and disturbs nobody; what is made or removed meanwhile may be missed. An upload whose record
-// cannot be read has the state [upload.Unreadable], and the log says why.
+// cannot be read has the state [upload.Unreadable], and the log says why. After a power cut, and where nobody has looked at an upload
+// since, its offset is the length of its file: what of that is not to be trusted is found out when it is loaded.
 func (f *File) List(ctx context.Context, do func(upload.Record) error) error {
 	var failed error
 	breath := breath{alone: f.onlyLook}
