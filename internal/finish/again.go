@@ -109,10 +109,10 @@ func (p *Pipeline) goOn(lane Lane, rec upload.Record) {
 	}
 	j := p.start(lane, rec)
 	select {
+	case <-j.failed: // and is tried again while this walks on
 	case <-j.done:
-	case <-j.failed:
-	case <-p.ctx.Done():
-		<-j.done
-		_, _ = lane.Store.Tried(was.ID, was.Tries) // it was not the file that ended this; refused if it is settled
+		if j.err != nil && p.ctx.Err() != nil {
+			_, _ = lane.Store.Tried(was.ID, was.Tries) // it was not the file that ended this; refused if it is settled
+		}
 	}
 }
