@@ -20,7 +20,7 @@ func heads(n int) func(*trial) error {
 			return err
 		}
 		return t.timed(work{count: n}, func() error {
-			return t.share(connections, n, func(k *conn, i int) error {
+			return t.storm(connections, n, func(k *conn, i int) error {
 				a, err := k.do(200, requests[i%connections], 0, 0)
 				if err == nil && a.offset != smallBytes {
 					err = fmt.Errorf("offset %d instead of %d", a.offset, smallBytes)

@@ -28,11 +28,11 @@ type client struct {
 
 // conn is one kept-alive HTTP/1.1 connection, with no more HTTP than the two servers' answers need.
 type conn struct {
-	net.Conn
-	r      *bufio.Reader
-	source *source
-	file   *os.File   // own descriptor of the source, as sendfile moves its position
-	took   *latencies // where do notes how long it waited for its answer; nil is nowhere
+	io.ReadWriteCloser // *net.TCPConn, *tls.Conn, or *socket
+	r                  *bufio.Reader
+	source             *source
+	file               *os.File   // own descriptor of the source, as sendfile moves its position; nil for a *socket
+	took               *latencies // where do notes how long it waited for its answer; nil is nowhere
 }
 
 // upload is one on the server whose content is source[base:base+size].
@@ -63,22 +63,18 @@ func (c *client) dial() (*conn, error) {
 	if c.tls != nil {
 		nc = tls.Client(nc, c.tls)
 	}
-	return &conn{Conn: nc, r: bufio.NewReaderSize(nc, 32<<10), source: c.source, file: f, took: c.took}, nil
+	return &conn{ReadWriteCloser: nc, r: bufio.NewReaderSize(nc, 32<<10), source: c.source, file: f, took: c.took}, nil
 }
 
 func (c *conn) Close() error {
 	c.file.Close()
-	return c.Conn.Close()
+	return c.ReadWriteCloser.Close()
 }
 
 // do sends a request, with source[off:off+n] as its body, and reads the head of an answer, which must have the given status.
 func (c *conn) do(want int, request string, off, n int64) (answer, error) {
 	began := time.Now()
-	_, err := io.WriteString(c.Conn, request)
-	if err == nil {
-		err = c.send(off, n)
-	}
-	if err != nil {
+	if err := c.send(request, off, n); err != nil {
 		a, _ := readAnswer(c.r) // a server that closes in mid-body mostly says why
 		return a, fmt.Errorf("refused, status %d: %w", a.status, err)
 	}
@@ -90,14 +86,18 @@ func (c *conn) do(want int, request string, off, n int64) (answer, error) {
 	return a, err
 }
 
-// send writes source[off:off+n]; in the clear by sendfile, so that the client costs little beside the server.
-func (c *conn) send(off, n int64) error {
-	if n == 0 {
-		return nil
+// send writes request and source[off:off+n]; in the clear by sendfile, or at once, so that the client costs little beside the server.
+func (c *conn) send(request string, off, n int64) error {
+	body := c.source.data[off : off+n]
+	if s, ok := c.ReadWriteCloser.(*socket); ok {
+		return s.send([]byte(request), body)
 	}
-	tcp, ok := c.Conn.(*net.TCPConn)
+	if _, err := io.WriteString(c, request); err != nil || n == 0 {
+		return err
+	}
+	tcp, ok := c.ReadWriteCloser.(*net.TCPConn)
 	if !ok {
-		_, err := c.Conn.Write(c.source.data[off : off+n])
+		_, err := c.Write(body)
 		return err
 	}
 	if _, err := c.file.Seek(off, io.SeekStart); err != nil {
@@ -175,7 +175,7 @@ func (c *conn) discard(n int64) error {
 		return err
 	}
 	n -= int64(here)
-	tcp, ok := c.Conn.(*net.TCPConn)
+	tcp, ok := c.ReadWriteCloser.(*net.TCPConn)
 	if !ok {
 		_, err := io.CopyN(io.Discard, c.r, n)
 		return err

@@ -19,9 +19,14 @@ func busySeconds() float64 {
 		n, _ := strconv.ParseFloat(field, 64)
 		ticks += n
 	}
+	return ticks/100 - ownSeconds()
+}
+
+// ownSeconds is the processor time that this program has used.
+func ownSeconds() float64 {
 	var own syscall.Rusage
 	syscall.Getrusage(syscall.RUSAGE_SELF, &own)
-	return ticks/100 - float64(own.Utime.Nano()+own.Stime.Nano())/1e9
+	return float64(own.Utime.Nano()+own.Stime.Nano()) / 1e9
 }
 
 // others is how many processors were busy with neither a server nor this client while something was timed: the kernel's own

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
 	"time"
@@ -35,7 +34,7 @@ func cut(n, atOnce int) func(*trial) error {
 					return err
 				}
 				if i%2 == 0 {
-					err = lost.Conn.(*net.TCPConn).SetLinger(0)
+					err = lost.ReadWriteCloser.(*net.TCPConn).SetLinger(0)
 				}
 				if err := errors.Join(err, lost.Close()); err != nil {
 					return err
@@ -73,7 +72,7 @@ func silent(n int) func(*trial) error {
 		if err != nil {
 			return err
 		}
-		t.drop(perSecond, cpuEach) // of so few it is noise
+		t.drop(perSecond, cpuEach, clientEach) // of so few it is noise
 		return t.verify(uploads)
 	}
 }
@@ -84,8 +83,7 @@ func (t *trial) sendPart(u upload, n int64) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = io.WriteString(k, patchRequest(u, 0, u.size))
-	return k, errors.Join(err, k.send(u.base, n))
+	return k, k.send(patchRequest(u, 0, u.size), u.base, n)
 }
 
 // resume brings u to its end, and notes how long it took until bytes were taken again.

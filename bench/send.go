@@ -54,7 +54,7 @@ func withContent(n int) func(*trial) error {
 	return func(t *trial) error {
 		uploads := make([]upload, n)
 		err := t.timed(work{count: n}, func() error {
-			return t.share(connections, n, func(k *conn, i int) (err error) {
+			return t.storm(connections, n, func(k *conn, i int) (err error) {
 				uploads[i], err = k.create(t.source.at(i, smallBytes), smallBytes, smallBytes)
 				return err
 			})
@@ -71,7 +71,7 @@ func inTwoSteps(n int) func(*trial) error {
 	return func(t *trial) error {
 		uploads := make([]upload, n)
 		err := t.timed(work{count: n}, func() error {
-			return t.share(connections, n, func(k *conn, i int) (err error) {
+			return t.storm(connections, n, func(k *conn, i int) (err error) {
 				uploads[i], err = k.create(t.source.at(i, smallBytes), smallBytes, 0)
 				if err != nil {
 					return err

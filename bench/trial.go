@@ -26,6 +26,7 @@ const (
 	perSecond    = "each/s"
 	cpuPerGiB    = "CPU s/GiB"
 	cpuEach      = "CPU us each"
+	clientEach   = "client us each"
 	p50          = "p50 ms"
 	p99          = "p99 ms"
 	readyAfter   = "ready ms"
@@ -50,7 +51,7 @@ const (
 
 func metrics() []string {
 	return []string{
-		mibPerSecond, perSecond, cpuPerGiB, cpuEach, p50, p99, readyAfter, postP50, sweepTook, listTook, quietP99, sweepP99, listP99,
+		mibPerSecond, perSecond, cpuPerGiB, cpuEach, clientEach, p50, p99, readyAfter, postP50, sweepTook, listTook, quietP99, sweepP99, listP99,
 		growth, kibEach, peak, anon, systemCalls,
 	}
 }
@@ -83,12 +84,13 @@ func (t *trial) timed(w work, load func() error) error {
 		return err
 	}
 	t.took.take()
-	machine := busySeconds()
+	machine, own := busySeconds(), ownSeconds()
 	stopWatch := t.process.watchAnon()
 
 	start := time.Now()
 	err = load()
 	seconds := time.Since(start).Seconds()
+	own = ownSeconds() - own
 
 	t.result[anon] = stopWatch()
 	if err != nil {
@@ -101,7 +103,7 @@ func (t *trial) timed(w work, load func() error) error {
 	}
 	t.result[peak], t.result[growth] = after.peak, after.peak-before.now
 	spent, err := t.process.cpuSeconds()
-	t.noteCost(w, seconds, spent-cpu)
+	t.noteCost(w, seconds, spent-cpu, own)
 	t.result[machineBusy] = (busySeconds() - machine) / seconds
 	t.result[serverBusy] = (spent - cpu) / seconds
 	return err
@@ -128,7 +130,7 @@ func warm(dir string, bytes int64) error {
 	return nil
 }
 
-func (t *trial) noteCost(w work, seconds, cpu float64) {
+func (t *trial) noteCost(w work, seconds, cpu, own float64) {
 	if w.bytes > 0 {
 		t.result[mibPerSecond] = float64(w.bytes) / (1 << 20) / seconds
 		t.result[cpuPerGiB] = cpu / (float64(w.bytes) / (1 << 30))
@@ -136,6 +138,7 @@ func (t *trial) noteCost(w work, seconds, cpu float64) {
 	}
 	t.result[perSecond] = float64(w.count) / seconds
 	t.result[cpuEach] = cpu / float64(w.count) * 1e6
+	t.result[clientEach] = own / float64(w.count) * 1e6
 }
 
 // noteLatencies leaves those out of which there are too few to speak of a 99th percentile.
