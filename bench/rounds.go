@@ -110,7 +110,7 @@ func (b *bench) directory(ctx context.Context, sc scenario, s server) (seed, err
 	}
 	k := key{sc.name, s.program}
 	if made, ok := b.seeds[k]; ok {
-		return made, nil
+		return made, made.warm()
 	}
 	b.say("storing %d uploads for %s", sc.stored, s.program)
 	made, err := newSeed(ctx, s, client{source: b.source}, dir, sc.stored)
