@@ -44,7 +44,7 @@ unit: ## vet, unit tests, and the same under the race detector
 	go test -race -timeout 4m $(UNIT)
 
 e2e: build ## the built program: HTTP, browser, examples, Prometheus and dashboard (needs `make setup`)
-	go test -count=1 -timeout 4m -p 1 ./test/model ./test/e2e ./test/examples
+	go test -count=1 -timeout 4m -p 1 -parallel 8 ./test/model ./test/e2e ./test/examples
 	SLUICE_BIN=$(CURDIR)/sluice node --test --test-concurrency=2 $(wildcard test/browser/*.test.mjs test/examples/*.test.mjs)
 	scripts/check-config
 	SLUICE_BIN=$(CURDIR)/sluice scripts/check-dashboard.mjs

@@ -51,6 +51,7 @@ type chapter struct {
 
 // TestConformance holds the server to the text of tus 1.0.0, sentence by sentence.
 func TestConformance(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	s := start(t)
 	announced := strings.Split(s.do(t, "OPTIONS", "/files/").header.Get("Tus-Extension"), ",")
 	for _, chapter := range chapters() {

@@ -107,6 +107,7 @@ func size(t *testing.T, dir string) (bytes int64) {
 // TestSweepFreesExpired has a server sweep all the time. What expires goes, but for a record that says so; what is being
 // sent, for longer than its lifetime, and what is finished, is left alone.
 func TestSweepFreesExpired(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	s := start(t, shortLived(t), "--sweep-interval", "50ms")
 	const half, whole = 8 << 20, 16 << 20
 	done, left := content{size: half, seed: 1, head: movie}, content{size: whole, seed: 2, head: movie}
@@ -159,6 +160,7 @@ func (slow *trickling) finish(t *testing.T, s *server) {
 
 // TestFinishedGoAfterTheirRetention keeps finished uploads for a short time, in both lanes.
 func TestFinishedGoAfterTheirRetention(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	retention := "retention: " + short.String()
 	s := start(t, configured(t, profile("file", retention), profile("avatar", retention)), "--sweep-interval", "50ms")
 	before := size(t, s.data)

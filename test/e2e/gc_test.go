@@ -197,6 +197,7 @@ func TestGCOfAStoppedServer(t *testing.T) {
 
 // TestGCOfARunningServer has the server do it, whose own word on lifetimes counts.
 func TestGCOfARunningServer(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	lifetime := "lifetime: " + short.String()
 	s := start(t, configured(t, profile("file", lifetime), profile("video", lifetime)), "--sweep-interval", "0")
 	h := pile(t, s)

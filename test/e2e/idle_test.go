@@ -9,6 +9,7 @@ import (
 // TestStalledConnectionsAreClosed has clients promise bytes that never come. None of them may keep a connection for ever,
 // and what did come is kept.
 func TestStalledConnectionsAreClosed(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	s := start(t, "--idle-timeout", "500ms")
 	file := content{size: 1 << 20}
 	location := s.create(t, "/files/", file.size)

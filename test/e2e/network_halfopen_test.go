@@ -51,6 +51,7 @@ func TestHalfOpenPeerIsTakenOver(t *testing.T) {
 // TestHalfOpenPeersAreLetGo leaves connections hanging at every stage of a request, with nobody who comes back. The server
 // keeps none of them, nor anything that it had for them, but for the bytes.
 func TestHalfOpenPeersAreLetGo(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	s := start(t, "--idle-timeout", "1s")
 	large := content{size: 64 << 20}
 	download := s.upload(t, "/files/", large)

@@ -16,6 +16,7 @@ var durabilities = []string{"always", "none"}
 // TestStopInMidPatch ends the server while half of a body has arrived. Whatever was received is there after the next start,
 // and whoever asks meanwhile is never told that an upload is gone.
 func TestStopInMidPatch(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	for _, durability := range durabilities {
 		t.Run("SIGTERM/"+durability, func(t *testing.T) {
 			s, stopped := stopInMidPatch(t, durability, syscall.SIGTERM)
