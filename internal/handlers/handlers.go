@@ -209,7 +209,7 @@ func (h *Handlers) private(registry *prometheus.Registry) http.Handler {
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	return mux
+	return underOwnName(mux)
 }
 
 // Drain makes every request that receives bytes stop, keeping what has arrived, and refuses new ones with 503. HEAD, GET
