@@ -9,6 +9,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -86,10 +87,14 @@ func newFailingDisk(t *testing.T) *failingDisk {
 		without(t, "a disk that fails needs root and FUSE: %v", err)
 	}
 	t.Cleanup(func() {
-		if err := server.Unmount(); err != nil {
-			t.Errorf("the disk stays mounted: %v", err)
+		err := server.Unmount()
+		for deadline := time.Now().Add(patience); err == syscall.EBUSY && time.Now().Before(deadline); { // the end of a killed server takes its time
+			err = server.Unmount()
 		}
-		server.Wait()
+		if err != nil {
+			t.Errorf("the disk stays mounted: %v", err)
+			_ = syscall.Unmount(d.dir, syscall.MNT_DETACH)
+		}
 	})
 	return d
 }
