@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 	"testing"
 
 	"github.com/bdragon300/tusgo"
@@ -75,9 +74,7 @@ type failing struct {
 }
 
 func (f *failing) Read([]byte) (int, error) {
-	await(f.t, "the server writes", func() bool {
-		return strings.Contains(string(f.s.operator(f.t, "/metrics").body), "\nsluice_received_bytes_total{")
-	})
+	await(f.t, "the server writes", func() bool { return f.s.metric(f.t, "sluice_received_bytes_total") > 0 })
 	return 0, f.err
 }
 
