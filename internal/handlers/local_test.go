@@ -37,7 +37,7 @@ func TestNoStrangersNameLeadsToTheOperator(t *testing.T) {
 		return answer.StatusCode
 	}
 	const refused = http.StatusMisdirectedRequest
-	for _, host := range []string{"evil.example", "evil.example:" + port, "EVIL.example.", "127.0.0.1.evil.example:" + port, "localhost.evil.example", "[::1].evil.example"} {
+	for _, host := range []string{"evil.example", "evil.example:" + port, "EVIL.example.", "127.0.0.1.evil.example:" + port, "localhost.evil.example", "[::1].evil.example", "[evil.example]"} {
 		for _, asked := range [][2]string{{"GET", "/uploads"}, {"GET", "/events"}, {"POST", "/gc"}, {"POST", "/replay"}, {"GET", "/debug/pprof/"}, {"GET", "//uploads"}, {"GET", "/metrics/"}} {
 			if got := ask(asked[0], asked[1], host); got != refused {
 				t.Errorf("%s %s from %s: %d, want %d", asked[0], asked[1], host, got, refused)
@@ -49,7 +49,7 @@ func TestNoStrangersNameLeadsToTheOperator(t *testing.T) {
 			}
 		}
 	}
-	for _, host := range []string{"localhost", "localhost:" + port, "LOCALHOST.", "sluice.localhost", "sluice:" + port, "127.0.0.1:" + port, "10.0.0.7", "[::1]:" + port, "[::1]"} {
+	for _, host := range []string{"localhost", "localhost:" + port, "LOCALHOST.", "sluice.localhost", "Sluice.LocalHost.", "sluice:" + port, "127.0.0.1:" + port, "10.0.0.7", "[::1]:" + port, "[::1]", "[::ffff:127.0.0.1]"} {
 		for _, path := range []string{"/uploads", "/debug/pprof/cmdline"} {
 			if got := ask("GET", path, host); got != http.StatusOK {
 				t.Errorf("GET %s from %s: %d, want 200", path, host, got)
