@@ -322,11 +322,12 @@ export class Transfer extends EventTarget {
     this.#set('failed', code, message);
   }
 
-  // prove notes what the server says it has. That there is more than before is what makes another quick try worthwhile.
+  // prove notes what the server says it has. That there is more than before is what makes another quick try worthwhile. What has
+  // just arrived may not count yet: that what was sent is less than it seemed is for the client to find out.
   #prove(offset) {
     if (offset > this.#proved && this.#proved >= 0) this.#tries = 0;
     this.#proved = Math.max(this.#proved, offset);
-    this.#reach(offset);
+    this.#reach(Math.max(offset, this.offset));
   }
 
   #reach(offset) {
