@@ -17,6 +17,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"sluice/internal/deadline"
 )
 
 const (
@@ -33,13 +35,15 @@ var ErrMiscounted = errors.New("splice: the body's count is not the connection's
 
 // Conn is a TCP connection that can be spliced. It reads as any other does unless a [Pipe] is being read through it.
 type Conn struct {
-	*net.TCPConn
+	*deadline.Conn
 	pipes *Pipes
 	armed atomic.Pointer[Pipe]
 }
 
 // NewConn makes conn one that lends pipes.
-func NewConn(conn *net.TCPConn, pipes *Pipes) *Conn { return &Conn{TCPConn: conn, pipes: pipes} }
+func NewConn(conn *net.TCPConn, pipes *Pipes) *Conn {
+	return &Conn{Conn: deadline.NewConn(conn), pipes: pipes}
+}
 
 // Lend returns a pipe for reading this connection, or nil if there is none left. Return it to end the loan.
 func (c *Conn) Lend() *Pipe {
@@ -52,12 +56,16 @@ func (c *Conn) Lend() *Pipe {
 
 // Read implements [net.Conn].
 func (c *Conn) Read(b []byte) (int, error) {
-	if p := c.armed.Load(); p != nil && p.lent(b) {
+	p := c.armed.Load()
+	if p == nil || !p.lent(b) {
+		return c.Conn.Read(b)
+	}
+	return c.ReadBy(func(b []byte) (int, error) {
 		if n, err := p.fill(b); n > 0 || err != nil {
 			return n, err
 		}
-	}
-	return c.TCPConn.Read(b)
+		return c.TCPConn.Read(b)
+	}, b)
 }
 
 // Pipe is a pipe in the kernel, lent to one reader of one connection. It is for one goroutine.
