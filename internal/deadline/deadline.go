@@ -50,28 +50,40 @@ func reading(t time.Time) int64 {
 var errOver = &net.OpError{Op: "read", Net: "tcp", Err: os.ErrDeadlineExceeded}
 
 // Read implements [net.Conn].
-func (c *Conn) Read(b []byte) (int, error) { return c.ReadBy(c.TCPConn.Read, b) }
-
-// ReadBy is Read for another way to read from the connection below. read is called again if it has returned nothing because a
-// deadline was over that is no longer the one.
-func (c *Conn) ReadBy(read func([]byte) (int, error), b []byte) (int, error) {
-	c.readers.Add(1)
-	defer c.readers.Add(-1)
-	switch at := c.set.Load(); {
-	case at < 0:
-		return 0, errOver
-	case at < c.armed.Load():
-		_ = c.move() // its error is that of a closed connection, and read has it too
-	}
+func (c *Conn) Read(b []byte) (int, error) {
 	for {
-		n, err := read(b)
-		if err == nil || n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || c.over() {
-			return n, err
-		}
-		if err := c.move(); err != nil {
+		if err := c.Begin(); err != nil {
 			return 0, err
 		}
+		n, err := c.TCPConn.Read(b)
+		if !c.End(n, err) {
+			return n, err
+		}
 	}
+}
+
+// Begin is for another way to read from the connection below, as Read does. Unless it returns an error, with which the read ends,
+// End is called with what the reading returned. Whoever waits for a slow client does so below neither: stacks stay small.
+func (c *Conn) Begin() error {
+	c.readers.Add(1)
+	switch at := c.set.Load(); {
+	case at < 0:
+		c.readers.Add(-1)
+		return errOver
+	case at < c.armed.Load():
+		_ = c.move() // its error is that of a closed connection, and the reading has it too
+	}
+	return nil
+}
+
+// End tells whether to read again, from Begin on: nothing came because a deadline was over that is no longer the one.
+func (c *Conn) End(n int, err error) (again bool) {
+	if err != nil && n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && !c.over() {
+		_ = c.move() // likewise
+		again = true
+	}
+	c.readers.Add(-1)
+	return again
 }
 
 // WriteTo implements [io.WriterTo] by Read: the connection's own would go by the deadline that it has.

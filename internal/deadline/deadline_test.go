@@ -128,9 +128,9 @@ func TestOtherTimeoutsAreTold(t *testing.T) {
 	if !lost.Timeout() {
 		t.Fatal("this is one")
 	}
-	_, err := one.ReadBy(func([]byte) (int, error) { return 0, lost }, nil)
-	if err != error(lost) {
-		t.Error(err)
+	check(t, one.Begin())
+	if one.End(0, lost) {
+		t.Error("it is to be read again")
 	}
 }
 

@@ -55,17 +55,22 @@ func (c *Conn) Lend() *Pipe {
 }
 
 // Read implements [net.Conn].
-func (c *Conn) Read(b []byte) (int, error) {
-	p := c.armed.Load()
-	if p == nil || !p.lent(b) {
-		return c.Conn.Read(b)
-	}
-	return c.ReadBy(func(b []byte) (int, error) {
-		if n, err := p.fill(b); n > 0 || err != nil {
+func (c *Conn) Read(b []byte) (n int, err error) {
+	for {
+		if err := c.Begin(); err != nil {
+			return 0, err
+		}
+		if p := c.armed.Load(); p != nil && p.lent(b) {
+			n, err = p.fill(b)
+		}
+		if n == 0 && err == nil {
+			n, err = c.TCPConn.Read(b)
+		}
+		if !c.End(n, err) {
 			return n, err
 		}
-		return c.TCPConn.Read(b)
-	}, b)
+		n, err = 0, nil
+	}
 }
 
 // Pipe is a pipe in the kernel, lent to one reader of one connection. It is for one goroutine.
