@@ -24,11 +24,12 @@ type Conn struct {
 	armed   atomic.Int64 // the one that the connection itself has
 	readers atomic.Int32
 	moving  sync.Mutex // guards changes of armed
+	arm     func(time.Time) error
 }
 
 // NewConn returns conn with cheap deadlines. Its own must not be used any more.
 func NewConn(conn *net.TCPConn) *Conn {
-	c := &Conn{TCPConn: conn}
+	c := &Conn{TCPConn: conn, arm: conn.SetReadDeadline}
 	c.set.Store(never)
 	c.armed.Store(never)
 	return c
@@ -117,7 +118,7 @@ func (c *Conn) move() error {
 		if at != never {
 			t = start.Add(time.Duration(at))
 		}
-		if err := c.TCPConn.SetReadDeadline(t); err != nil {
+		if err := c.arm(t); err != nil {
 			return err
 		}
 		c.armed.Store(at)

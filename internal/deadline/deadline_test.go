@@ -180,16 +180,41 @@ func TestNoDeadlineIsLost(t *testing.T) {
 // One that is set in the very moment in which another is over that was taken back.
 func TestNoDeadlineIsLostWhileOneIsMoved(t *testing.T) {
 	one, _ := newPair(t)
-	for range 5000 {
+	for range 2000 {
 		check(t, one.SetReadDeadline(time.Now().Add(50*time.Microsecond)))
 		read := begin(one)
 		check(t, one.SetReadDeadline(time.Time{}))
-		for at := time.Now().Add(time.Duration(rand.IntN(150)) * time.Microsecond); time.Now().Before(at); {
-		}
+		spin(time.Duration(rand.IntN(150)) * time.Microsecond)
 		check(t, one.SetReadDeadline(time.Now()))
 		if err := <-read; !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Fatal(err)
 		}
+	}
+}
+
+// One is set while another is moved away, later than the one that the connection has still: the read ends all the same.
+func TestWhoMovesLooksAgain(t *testing.T) {
+	one, _ := newPair(t)
+	arm := one.arm
+	one.arm = func(at time.Time) error {
+		err := arm(at)
+		if at.IsZero() {
+			one.SetReadDeadline(time.Now().Add(2 * soon))
+		}
+		return err
+	}
+	check(t, one.SetReadDeadline(time.Now().Add(soon)))
+	read := begin(one)
+	await(t, func() bool { return one.armed.Load() != never })
+	one.set.Store(never) // as by somebody else, just before
+	check(t, one.move())
+	if err := <-read; !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatal(err)
+	}
+}
+
+func spin(d time.Duration) {
+	for end := time.Now().Add(d); time.Now().Before(end); {
 	}
 }
 
