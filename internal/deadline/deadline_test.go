@@ -156,6 +156,7 @@ func TestNoDeadlineIsLost(t *testing.T) {
 				default:
 					one.SetReadDeadline(time.Now().Add(time.Minute + time.Duration(rand.IntN(1000))*time.Second))
 				}
+				time.Sleep(time.Duration(rand.IntN(20)) * time.Microsecond)
 			}
 		})
 	}
