@@ -23,8 +23,8 @@ type Conn struct {
 	set     atomic.Int64 // the deadline: see [reading]
 	armed   atomic.Int64 // the one that the connection itself has
 	readers atomic.Int32
-	moving  sync.Mutex // guards changes of armed
-	arm     func(time.Time) error
+	moving  sync.Mutex            // guards changes of armed
+	arm     func(time.Time) error // sets it
 }
 
 // NewConn returns conn with cheap deadlines. Its own must not be used any more.

@@ -83,9 +83,9 @@ func TestWhatWasTakenBackEndsNoRead(t *testing.T) {
 
 func TestAnEarlierOneEndsTheReadThatIsUnderWay(t *testing.T) {
 	for name, at := range map[string]func() time.Time{
-		"soon":  func() time.Time { return time.Now().Add(soon) },
-		"now":   time.Now,
-		"never": func() time.Time { return time.Unix(1, 0) },
+		"soon":     func() time.Time { return time.Now().Add(soon) },
+		"now":      time.Now,
+		"long ago": func() time.Time { return time.Unix(1, 0) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			one, _ := newPair(t)
