@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -18,6 +18,10 @@ export const MiB = 1 << 20;
 
 // patience bounds every wait for a condition. It is never waited out when all is well, and long enough for a busy machine.
 export const patience = 30_000;
+
+// large is the size of a file that at the pace of slow takes longer than patience: what a test does to it on its way happens on
+// its way, however busy the machine.
+export const large = 48 * MiB;
 
 let scratch;
 
@@ -188,9 +192,9 @@ export async function send(server, size) {
   return url;
 }
 
-// throttle slows uploads down to so many bytes a second, so that "half-way" is a moment that can be met. It returns how to
-// change that; -1 is as fast as it goes.
-export async function throttle(page, bytesPerSecond) {
+// slow has uploads take their time, so that "on its way" is a moment that can be met. It returns how to change the bytes a
+// second; -1 is as fast as it goes. (A request that runs is let go by a change, it cannot be slowed down.)
+export async function slow(page, bytesPerSecond = MiB) {
   const cdp = await page.context().newCDPSession(page);
   await cdp.send('Network.enable');
   const set = (rate, offline = false) => cdp.send('Network.emulateNetworkConditions',
@@ -225,6 +229,14 @@ async function newFile(name) {
 export async function randomFile(name, size) {
   const file = await newFile(name);
   await writeFile(file, randomBytes(size));
+  return file;
+}
+
+// emptyFile is nothing but zeros, and takes no room on the disk: for what is never sent whole.
+export async function emptyFile(name, size) {
+  const file = await newFile(name);
+  await writeFile(file, '');
+  await truncate(file, size);
   return file;
 }
 

@@ -27,27 +27,28 @@ function tusRequests(page) {
 
 const offsetOf = async (url) => (await server.status(url)).offset;
 
-test('killed half-way and reloaded, an upload goes on where it stopped when the file is chosen again', async () => {
-  const size = 50 * h.MiB;
+test('killed on its way and reloaded, an upload goes on where it stopped when the file is chosen again', async () => {
+  const size = 2 * h.large;
   const file = await h.bigVideo('holiday.mp4', size);
   const { page, context, seen } = await h.open(browser, server, { allow: h.deadServer });
   const { posts, offsets } = tusRequests(page);
-  await h.throttle(page, 8 * h.MiB);
+  const rate = await h.slow(page, 4 * h.MiB);
 
   await page.setInputFiles('#stream-input', file);
   const url = await h.uploadUrl(page, file);
-  await h.until('half of the bytes', async () => await h.sent(page, file) > 0.5);
+  await h.until('a third of the bytes', async () => await h.sent(page, file) > 1 / 3);
   await server.kill();
   await page.goto('about:blank'); // or it would go on by itself as soon as the server is there
   await server.start();
   await page.goBack();
 
   const there = await offsetOf(url);
-  assert.ok(there > size * 0.4 && there < size, `${there} of ${size} bytes survived the kill`);
+  assert.ok(there > size / 4 && there < size, `${there} of ${size} bytes survived the kill`);
   const earlier = h.earlierCard(page, file);
   await earlier.waitFor();
-  assert.match(await earlier.locator('.figures').innerText(), /^[\d.]+\sMiB of 50\sMiB · [4-9]\d\s%$/);
+  assert.match(await earlier.locator('.figures').innerText(), /^[\d.]+\sMiB of 96\sMiB · [2-9]\d\s%$/);
 
+  await rate(-1);
   const input = earlier.getByLabel('Choose the file to go on');
   await input.focus();
   await input.setInputFiles(file);
@@ -65,15 +66,15 @@ test('killed half-way and reloaded, an upload goes on where it stopped when the 
 });
 
 test('when the server dies and comes back, an upload goes on by itself', async () => {
-  const size = 24 * h.MiB;
+  const size = h.large;
   const file = await h.randomFile('backup.tar', size);
   const { page, context, seen } = await h.open(browser, server, { allow: h.deadServer });
   const { posts, offsets } = tusRequests(page);
-  const rate = await h.throttle(page, 4 * h.MiB);
+  const rate = await h.slow(page);
 
   await page.setInputFiles('#stream-input', file);
   const url = await h.uploadUrl(page, file);
-  await h.until('a third of the bytes', async () => await h.sent(page, file) > 0.4);
+  await h.until('some bytes', async () => await h.sent(page, file) > 0.1);
   const card = h.card(page, file);
   await card.getByRole('button', { name: /^Cancel/ }).focus();
   await server.kill();
@@ -88,7 +89,7 @@ test('when the server dies and comes back, an upload goes on by itself', async (
   await h.waitState(card, 'ready');
   assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Done', 'and comes back, while for a moment there was no button');
   assert.equal(posts.length, 1, 'created once, never anew');
-  assert.ok(offsets.length >= 2 && offsets.slice(1).every((o) => o >= there && o > size / 4), `${offsets} after ${there}`);
+  assert.ok(offsets.length >= 2 && offsets.slice(1).every((o) => o >= there && o > 0), `${offsets} after ${there}`);
   assert.equal(await h.sha256Of(url), await h.sha256(file));
 
   h.assertQuiet(seen, server);
@@ -96,17 +97,17 @@ test('when the server dies and comes back, an upload goes on by itself', async (
 });
 
 test('a device that was offline goes on as soon as the network is back', async () => {
-  const size = 32 * h.MiB; // more than the buffers of a connection take when nobody reads
+  const size = h.large; // more than the buffers of a connection take when nobody reads
   const file = await h.randomFile('train.bin', size);
   const { page, context, seen } = await h.open(browser, server,
     { allow: /^Failed to load resource: net::ERR_(INTERNET_DISCONNECTED|NETWORK_CHANGED)/ });
   const { posts, offsets } = tusRequests(page);
-  const network = await h.throttle(page, 8 * h.MiB);
+  const network = await h.slow(page);
   const card = h.card(page, file);
 
   await page.setInputFiles('#stream-input', file);
   const url = await h.uploadUrl(page, file);
-  await h.until('some bytes', async () => await h.sent(page, file) > 0.2);
+  await h.until('some bytes', async () => await h.sent(page, file) > 0.05);
   server.freeze(); // while it is offline the browser fails new requests, but lets a running one go on
   try {
     await network(-1, true);
@@ -128,18 +129,18 @@ test('a device that was offline goes on as soon as the network is back', async (
 });
 
 test('pause stops the bytes, resume goes on with the next one, cancel deletes', async () => {
-  const size = 24 * h.MiB;
+  const size = h.large;
   const file = await h.randomFile('archive.zip', size);
   const { page, context, seen } = await h.open(browser, server, { allow: /^Failed to load resource: .*404/ });
   const { posts, offsets } = tusRequests(page);
-  const rate = await h.throttle(page, 4 * h.MiB);
+  const rate = await h.slow(page);
   const card = h.card(page, file);
   const press = (name) => card.getByRole('button', { name }).click();
 
   await page.setInputFiles('#stream-input', file);
   const url = await h.uploadUrl(page, file);
-  await h.until('some bytes', async () => await h.sent(page, file) > 0.2);
-  await h.until('a speed and a time', async () => /MiB\/s · .* left/.test(await card.locator('.line').innerText()));
+  await h.until('some bytes', async () => await h.sent(page, file) > 0.05);
+  await h.until('a speed and a time', async () => /[KM]iB\/s · .* left/.test(await card.locator('.line').innerText()));
 
   const stopped = page.waitForEvent('requestfailed', (r) => r.method() === 'PATCH');
   await press(/^Pause/);
@@ -151,7 +152,6 @@ test('pause stops the bytes, resume goes on with the next one, cancel deletes', 
   assert.match(await page.evaluate(() => document.activeElement.textContent), /^Resume$/);
   await h.lookAt(page, card);
 
-  await rate(2 * h.MiB); // slow enough to be cancelled on its way
   await press(/^Resume/);
   await h.until('a second PATCH', () => offsets.length === 2);
   assert.equal(offsets[1], kept, 'nothing came in between, nothing is sent twice');
@@ -174,14 +174,14 @@ test('pause stops the bytes, resume goes on with the next one, cancel deletes', 
 });
 
 test('what was sent stays on the card, and is asked about, before the server counts it', async () => {
-  const file = await h.randomFile('uncounted.bin', 4 * h.MiB);
+  const file = await h.randomFile('uncounted.bin', h.large);
   const { page, context, seen } = await h.open(browser, server);
-  const rate = await h.throttle(page, h.MiB);
+  const rate = await h.slow(page);
   const card = h.card(page, file);
   const press = (name) => card.getByRole('button', { name }).click();
 
   await page.setInputFiles('#stream-input', file);
-  await h.until('some bytes', async () => await h.sent(page, file) > 0.05);
+  await h.until('some bytes', async () => await h.sent(page, file) > 0);
   await press(/^Pause/);
   await h.waitState(card, 'paused');
   const sent = await h.sent(page, file);
@@ -216,9 +216,9 @@ test('what was sent stays on the card, and is asked about, before the server cou
 });
 
 test('several files wait for their turn and all arrive', async () => {
-  const files = await Promise.all([1, 2, 3, 4].map((n) => h.randomFile(`part-${n}.bin`, n * h.MiB)));
+  const files = await Promise.all([1, 2, 3, 4].map((n) => h.randomFile(`part-${n}.bin`, h.large)));
   const { page, context, seen } = await h.open(browser, server);
-  const rate = await h.throttle(page, 1 * h.MiB);
+  const rate = await h.slow(page);
   await page.setInputFiles('#stream-input', [...files, await h.textFile('empty.txt', '')]);
 
   await h.until('two that run', async () => await page.locator('#uploads .card[data-state="sending"]').count() === 2);
@@ -234,9 +234,9 @@ test('several files wait for their turn and all arrive', async () => {
 });
 
 test('an earlier upload that the server no longer has is said once and taken off the list', async () => {
-  const file = await h.randomFile('lost.bin', 8 * h.MiB);
+  const file = await h.randomFile('lost.bin', h.large);
   const { page, context, seen } = await h.open(browser, server, { allow: /^Failed to load resource: .*404/ });
-  await h.throttle(page, 1 * h.MiB);
+  await h.slow(page);
   await page.setInputFiles('#stream-input', file);
   const url = await h.uploadUrl(page, file);
   await h.until('some bytes', async () => await h.sent(page, file) > 0);
@@ -258,11 +258,11 @@ test('an earlier upload that the server no longer has is said once and taken off
 });
 
 test('another file is not taken for the one that was begun', async () => {
-  const file = await h.randomFile('begun.bin', 8 * h.MiB);
+  const file = await h.randomFile('begun.bin', h.large);
   const other = await h.randomFile('other.bin', 3 * h.MiB);
   const { page, context, seen } = await h.open(browser, server, { allow: h.deadServer });
   const { posts } = tusRequests(page);
-  await h.throttle(page, 1 * h.MiB);
+  await h.slow(page);
   await page.setInputFiles('#stream-input', file);
   const url = await h.uploadUrl(page, file);
   await h.until('some bytes', async () => await h.sent(page, file) > 0);

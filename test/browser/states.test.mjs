@@ -10,8 +10,8 @@ let server, browser;
 
 // Limits that a test meets at once. What is begun and left expires while the test looks on.
 const profiles = `  - name: file
-    lifetime: 3s
-    maxBytes: 32MiB
+    lifetime: 6s
+    maxBytes: 48MiB
   - name: avatar
     maxPixels: 1000000
 `;
@@ -40,12 +40,12 @@ const press = (card, name) => card.getByRole('button', { name }).click();
 // Together, since they mostly wait.
 describe('what comes between', { concurrency: true }, () => {
   test('paused, out of time, begun anew', async () => {
-    const [file, closed] = await Promise.all(['forgotten.bin', 'closed.bin'].map((name) => h.randomFile(name, 8 * h.MiB)));
+    const [file, closed] = await Promise.all(['forgotten.bin', 'closed.bin'].map((name) => h.randomFile(name, h.large)));
     const { page, context, seen } = await h.open(browser, server, { allow: h.refusal });
-    const rate = await h.throttle(page, h.MiB);
+    const rate = await h.slow(page);
     // One whose tab is closed, and another that is paused.
     const other = await h.open(browser, server, { context });
-    await h.throttle(other.page, h.MiB);
+    await h.slow(other.page);
     await other.page.setInputFiles('#stream-input', closed);
     await h.until('some bytes', async () => await h.sent(other.page, closed) > 0.05);
     await press(h.card(other.page, closed), /^Pause/);
@@ -79,9 +79,9 @@ describe('what comes between', { concurrency: true }, () => {
   test('a server that takes no more at the moment is waited for', async (t) => {
     const server = await h.Server.start({ flags: ['--max-uploads', '1'] });
     t.after(() => server.kill());
-    const [first, second] = await Promise.all([24, 2].map((n) => h.randomFile(`turn-${n}.bin`, n * h.MiB)));
+    const [first, second] = await Promise.all([h.large, h.MiB].map((size, n) => h.randomFile(`turn-${n}.bin`, size)));
     const { page, context, seen } = await h.open(browser, server, { allow: h.refusal });
-    const rate = await h.throttle(page, h.MiB);
+    const rate = await h.slow(page);
     await page.setInputFiles('#stream-input', first);
     await h.until('some bytes', async () => await h.sent(page, first) > 0.05);
     await page.setInputFiles('#stream-input', second);
@@ -114,7 +114,7 @@ describe('what comes between', { concurrency: true }, () => {
     await page.setInputFiles('#avatar-input', small);
     await shows(outcome, 'ready', 'Your avatar is ready', /Before\s+400\s×\s300\spixels, [^]*After\s+512\s×\s512\spixels, [^]*to send/);
 
-    const large = await h.randomFile('large.bin', 33 * h.MiB);
+    const large = await h.emptyFile('large.bin', h.large + 1);
     const minutes = await h.textFile('minutes.mp4', 'not a video '.repeat(1000));
     await page.setInputFiles('#stream-input', [large, minutes]);
     await shows(h.card(page, large), 'rejected', 'Too large', /larger than the \d+ MiB allowed/);
@@ -130,8 +130,8 @@ describe('what comes between', { concurrency: true }, () => {
     await shows(h.card(page, film), 'rejected', 'Damaged video', /headers make no sense/);
 
     // A file that is no longer what was chosen.
-    const letter = await h.randomFile('letter.bin', 8 * h.MiB);
-    await h.throttle(page, h.MiB);
+    const letter = await h.randomFile('letter.bin', h.large);
+    await h.slow(page);
     await page.setInputFiles('#stream-input', letter);
     await h.until('some bytes', async () => await h.sent(page, letter) > 0.05);
     await press(h.card(page, letter), /^Pause/);
@@ -175,8 +175,8 @@ describe('what comes between', { concurrency: true }, () => {
     assert.notEqual(await page.evaluate(() => document.activeElement.tagName), 'BODY', 'the focus has a place to be');
 
     // One that says that it stops, and does. That it is not there for a while is no news then.
-    const second = await h.randomFile('restart.bin', 8 * h.MiB);
-    const rate = await h.throttle(page, h.MiB);
+    const second = await h.randomFile('restart.bin', h.large);
+    const rate = await h.slow(page);
     await page.setInputFiles('#stream-input', second);
     await h.until('some bytes', async () => await h.sent(page, second) > 0.05);
     server.term();

@@ -16,16 +16,16 @@ after(async () => {
 
 const count = (tab, method) => tab.seen.requests.filter((r) => r.method === method).length;
 
-const size = 24 * h.MiB; // more than the buffers of a connection take when nobody reads
+const size = h.large; // more than the buffers of a connection take when nobody reads
 
 // twoTabs has the first tab at the beginning of its file, so slow that it stays there until told otherwise, and the second
-// one told to send the same file. (A request that runs is let go by a change of the rate, it cannot be slowed down.)
+// one told to send the same file.
 async function twoTabs(file) {
   const first = await h.open(browser, server);
-  const rate = await h.throttle(first.page, h.MiB);
+  const rate = await h.slow(first.page);
   await first.page.setInputFiles('#stream-input', file);
   const url = await h.uploadUrl(first.page, file);
-  await h.until('some bytes', async () => await h.sent(first.page, file) > 0.1);
+  await h.until('some bytes', async () => await h.sent(first.page, file) > 0.05);
 
   const second = await h.open(browser, server, { context: first.context });
   await second.page.setInputFiles('#stream-input', file);

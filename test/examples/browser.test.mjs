@@ -24,12 +24,12 @@ const state = (page, name) => page.locator(`#line[data-state="${name}"]`).waitFo
 const sent = (page) => page.locator('#sent').evaluate((bar) => bar.value);
 
 test('the page goes on by itself when the server dies and comes back, and shows the video', async () => {
-  const file = await h.bigVideo('holiday.mp4', 16 * h.MiB);
+  const file = await h.bigVideo('holiday.mp4', h.large);
   const { page, context, seen } = await p.open(browser, site.origin, { allow: h.deadServer });
-  const rate = await h.throttle(page, 8 * h.MiB);
+  const rate = await h.slow(page);
   await page.setInputFiles('#file', file);
   const url = await p.uploadUrl(page, server);
-  await h.until('a third', async () => await sent(page) > 0.3);
+  await h.until('some bytes', async () => await sent(page) > 0.05);
   await server.kill();
   await rate(-1);
   await server.start();
@@ -45,17 +45,17 @@ test('the page goes on by itself when the server dies and comes back, and shows 
 });
 
 test('paused, resumed, reloaded and chosen again, a video goes on where it stopped', async () => {
-  const file = await h.bigVideo('train.mp4', 16 * h.MiB);
+  const file = await h.bigVideo('train.mp4', h.large);
   const { page, context, seen } = await p.open(browser, site.origin, { allow: h.deadServer });
-  const rate = await h.throttle(page, 8 * h.MiB);
+  const rate = await h.slow(page);
   await page.setInputFiles('#file', file);
   const url = await p.uploadUrl(page, server);
-  await h.until('some bytes', async () => await sent(page) > 0.2);
+  await h.until('some bytes', async () => await sent(page) > 0.05);
   await page.getByRole('button', { name: 'Pause' }).click();
   await state(page, 'paused');
   const kept = await h.until('what had arrived', async () => (await server.status(url)).offset);
   await page.getByRole('button', { name: 'Resume' }).click();
-  await h.until('more', async () => await sent(page) > kept / (16 * h.MiB) + 0.1);
+  await h.until('more', async () => await sent(page) > kept / h.large + 0.05);
 
   await page.reload();
   assert.match(await page.locator('#unfinished').innerText(), /train\.mp4/);
