@@ -8,16 +8,15 @@ import * as h from './harness.mjs';
 
 let server, browser;
 
-// Limits that a test meets at once. What is begun and left expires while the test looks on.
+// Limits that a test meets at once.
 const profiles = `  - name: file
-    lifetime: 6s
     maxBytes: 48MiB
   - name: avatar
     maxPixels: 1000000
 `;
 
 before(async () => {
-  [server, browser] = await Promise.all([h.Server.start({ profiles, flags: ['--sweep-interval', '1s'] }), h.launch()]);
+  [server, browser] = await Promise.all([h.Server.start({ profiles }), h.launch()]);
 });
 
 after(async () => {
@@ -39,7 +38,10 @@ const press = (card, name) => card.getByRole('button', { name }).click();
 
 // Together, since they mostly wait.
 describe('what comes between', { concurrency: true }, () => {
-  test('paused, out of time, begun anew', async () => {
+  test('paused, out of time, begun anew', async (t) => {
+    // What is begun and left expires while the test looks on.
+    const server = await h.Server.start({ profiles: '  - name: file\n    lifetime: 6s\n', flags: ['--sweep-interval', '1s'] });
+    t.after(() => server.kill());
     const [file, closed] = await Promise.all(['forgotten.bin', 'closed.bin'].map((name) => h.randomFile(name, h.large)));
     const { page, context, seen } = await h.open(browser, server, { allow: h.refusal });
     const rate = await h.slow(page);
