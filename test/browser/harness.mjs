@@ -19,8 +19,8 @@ export const MiB = 1 << 20;
 // patience bounds every wait for a condition. It is never waited out when all is well, and long enough for a busy machine.
 export const patience = 30_000;
 
-// large is the size of a file that at the pace of slow takes longer than patience: what a test does to it on its way happens on
-// its way, however busy the machine.
+// large is the size of a file that takes longer than patience at the rate of throttle: what a test does to it on its way happens
+// on its way, however busy the machine.
 export const large = 48 * MiB;
 
 let scratch;
@@ -192,9 +192,9 @@ export async function send(server, size) {
   return url;
 }
 
-// slow has uploads take their time, so that "on its way" is a moment that can be met. It returns how to change the bytes a
-// second; -1 is as fast as it goes. (A request that runs is let go by a change, it cannot be slowed down.)
-export async function slow(page, bytesPerSecond = MiB) {
+// throttle slows uploads down to so many bytes a second, so that "on its way" is a moment that can be met. It returns how to
+// change that; -1 is as fast as it goes. (A request that runs is let go by a change, it cannot be slowed down.)
+export async function throttle(page, bytesPerSecond = MiB) {
   const cdp = await page.context().newCDPSession(page);
   await cdp.send('Network.enable');
   const set = (rate, offline = false) => cdp.send('Network.emulateNetworkConditions',

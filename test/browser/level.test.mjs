@@ -60,10 +60,10 @@ describe('the level', { concurrency: true }, () => {
   });
 
   test('however fast the bytes are, the page is changed a few times a second', async () => {
-    const file = await h.emptyFile('fast.bin', 16 * h.patience / 1000 * h.MiB);
+    const file = await h.emptyFile('fast.bin', 16 * h.large);
     const { page, context, seen } = await h.open(browser, server);
     await panel(page, 'live');
-    await h.slow(page, 16 * h.MiB);
+    await h.throttle(page, 16 * h.MiB);
     await page.setInputFiles('#stream-input', file);
     await h.until('bytes on their way', async () => await h.sent(page, file) > 0);
     const batches = await page.evaluate(() => new Promise((resolve) => {
@@ -159,7 +159,7 @@ describe('the level', { concurrency: true }, () => {
 
     const before = asked.length;
     const file = await h.bigVideo('named.mp4', 8 * h.MiB);
-    const rate = await h.slow(page);
+    const rate = await h.throttle(page);
     await page.setInputFiles('#stream-input', file);
     await h.until('a stream', () => asked.length > before);
     assert.match(asked.at(-1).get('upload'), /^\/videos\/\w+$/);

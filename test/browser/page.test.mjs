@@ -103,7 +103,7 @@ for (const colorScheme of ['light', 'dark']) {
     const { page, context, seen } = await h.open(browser, server, { colorScheme, allow: h.refusal });
     assert.deepEqual(await h.axe(page), [], 'idle');
 
-    const rate = await h.slow(page);
+    const rate = await h.throttle(page);
     const big = await h.randomFile('dataset.bin', h.large);
     await page.setInputFiles('#stream-input', big);
     await h.until('bytes on their way', async () => await h.sent(page, big) > 0.05);
@@ -133,7 +133,7 @@ for (const colorScheme of ['light', 'dark']) {
 test('everything can be done with the keyboard', async () => {
   const file = await h.randomFile('keys.bin', h.large);
   const { page, context, seen } = await h.open(browser, server);
-  await h.slow(page);
+  await h.throttle(page);
   page.on('filechooser', (chooser) => chooser.setFiles(file)); // before the key: it takes the browser a moment to hand it over
   const focused = () => page.evaluate(() => ({
     id: document.activeElement.id,

@@ -32,7 +32,7 @@ test('killed on its way and reloaded, an upload goes on where it stopped when th
   const file = await h.bigVideo('holiday.mp4', size);
   const { page, context, seen } = await h.open(browser, server, { allow: h.deadServer });
   const { posts, offsets } = tusRequests(page);
-  const rate = await h.slow(page, 4 * h.MiB);
+  const rate = await h.throttle(page, 4 * h.MiB);
 
   await page.setInputFiles('#stream-input', file);
   const url = await h.uploadUrl(page, file);
@@ -70,7 +70,7 @@ test('when the server dies and comes back, an upload goes on by itself', async (
   const file = await h.randomFile('backup.tar', size);
   const { page, context, seen } = await h.open(browser, server, { allow: h.deadServer });
   const { posts, offsets } = tusRequests(page);
-  const rate = await h.slow(page);
+  const rate = await h.throttle(page);
 
   await page.setInputFiles('#stream-input', file);
   const url = await h.uploadUrl(page, file);
@@ -102,7 +102,7 @@ test('a device that was offline goes on as soon as the network is back', async (
   const { page, context, seen } = await h.open(browser, server,
     { allow: /^Failed to load resource: net::ERR_(INTERNET_DISCONNECTED|NETWORK_CHANGED)/ });
   const { posts, offsets } = tusRequests(page);
-  const network = await h.slow(page);
+  const network = await h.throttle(page);
   const card = h.card(page, file);
 
   await page.setInputFiles('#stream-input', file);
@@ -133,7 +133,7 @@ test('pause stops the bytes, resume goes on with the next one, cancel deletes', 
   const file = await h.randomFile('archive.zip', size);
   const { page, context, seen } = await h.open(browser, server, { allow: /^Failed to load resource: .*404/ });
   const { posts, offsets } = tusRequests(page);
-  const rate = await h.slow(page);
+  const rate = await h.throttle(page);
   const card = h.card(page, file);
   const press = (name) => card.getByRole('button', { name }).click();
 
@@ -176,7 +176,7 @@ test('pause stops the bytes, resume goes on with the next one, cancel deletes', 
 test('what was sent stays on the card, and is asked about, before the server counts it', async () => {
   const file = await h.randomFile('uncounted.bin', h.large);
   const { page, context, seen } = await h.open(browser, server);
-  const rate = await h.slow(page);
+  const rate = await h.throttle(page);
   const card = h.card(page, file);
   const press = (name) => card.getByRole('button', { name }).click();
 
@@ -218,7 +218,7 @@ test('what was sent stays on the card, and is asked about, before the server cou
 test('several files wait for their turn and all arrive', async () => {
   const files = await Promise.all([1, 2, 3, 4].map((n) => h.randomFile(`part-${n}.bin`, h.large)));
   const { page, context, seen } = await h.open(browser, server);
-  const rate = await h.slow(page);
+  const rate = await h.throttle(page);
   await page.setInputFiles('#stream-input', [...files, await h.textFile('empty.txt', '')]);
 
   await h.until('two that run', async () => await page.locator('#uploads .card[data-state="sending"]').count() === 2);
@@ -236,7 +236,7 @@ test('several files wait for their turn and all arrive', async () => {
 test('an earlier upload that the server no longer has is said once and taken off the list', async () => {
   const file = await h.randomFile('lost.bin', h.large);
   const { page, context, seen } = await h.open(browser, server, { allow: /^Failed to load resource: .*404/ });
-  await h.slow(page);
+  await h.throttle(page);
   await page.setInputFiles('#stream-input', file);
   const url = await h.uploadUrl(page, file);
   await h.until('some bytes', async () => await h.sent(page, file) > 0);
@@ -262,7 +262,7 @@ test('another file is not taken for the one that was begun', async () => {
   const other = await h.randomFile('other.bin', 3 * h.MiB);
   const { page, context, seen } = await h.open(browser, server, { allow: h.deadServer });
   const { posts } = tusRequests(page);
-  await h.slow(page);
+  await h.throttle(page);
   await page.setInputFiles('#stream-input', file);
   const url = await h.uploadUrl(page, file);
   await h.until('some bytes', async () => await h.sent(page, file) > 0);

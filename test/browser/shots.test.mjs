@@ -54,7 +54,7 @@ for (const width of [360, 768, 1440]) {
     await h.until('the sentence', async () => /GiB flowed/.test(await page.locator('#level-words').innerText()));
     await shot('level');
 
-    const rate = await h.slow(page, 4 * h.MiB);
+    const rate = await h.throttle(page, 4 * h.MiB);
     await page.setInputFiles('#stream-input', [film, archive]);
     await h.until('a part of the second', async () => await h.sent(page, archive) > 0.3);
     await h.card(page, archive).getByRole('button', { name: /^Pause/ }).click();

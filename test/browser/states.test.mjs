@@ -44,10 +44,10 @@ describe('what comes between', { concurrency: true }, () => {
     t.after(() => server.kill());
     const [file, closed] = await Promise.all(['forgotten.bin', 'closed.bin'].map((name) => h.randomFile(name, h.large)));
     const { page, context, seen } = await h.open(browser, server, { allow: h.refusal });
-    const rate = await h.slow(page);
+    const rate = await h.throttle(page);
     // One whose tab is closed, and another that is paused.
     const other = await h.open(browser, server, { context });
-    await h.slow(other.page);
+    await h.throttle(other.page);
     await other.page.setInputFiles('#stream-input', closed);
     await h.until('some bytes', async () => await h.sent(other.page, closed) > 0);
     await press(h.card(other.page, closed), /^Pause/);
@@ -83,7 +83,7 @@ describe('what comes between', { concurrency: true }, () => {
     t.after(() => server.kill());
     const [first, second] = await Promise.all([h.large, h.MiB].map((size, n) => h.randomFile(`turn-${n}.bin`, size)));
     const { page, context, seen } = await h.open(browser, server, { allow: h.refusal });
-    const rate = await h.slow(page);
+    const rate = await h.throttle(page);
     await page.setInputFiles('#stream-input', first);
     await h.until('some bytes', async () => await h.sent(page, first) > 0);
     await page.setInputFiles('#stream-input', second);
@@ -133,7 +133,7 @@ describe('what comes between', { concurrency: true }, () => {
 
     // A file that is no longer what was chosen.
     const letter = await h.randomFile('letter.bin', h.large);
-    await h.slow(page);
+    await h.throttle(page);
     await page.setInputFiles('#stream-input', letter);
     await h.until('some bytes', async () => await h.sent(page, letter) > 0);
     await press(h.card(page, letter), /^Pause/);
@@ -178,7 +178,7 @@ describe('what comes between', { concurrency: true }, () => {
 
     // One that says that it stops, and does. That it is not there for a while is no news then.
     const second = await h.randomFile('restart.bin', h.large);
-    const rate = await h.slow(page);
+    const rate = await h.throttle(page);
     await page.setInputFiles('#stream-input', second);
     await h.until('some bytes', async () => await h.sent(page, second) > 0);
     server.term();

@@ -22,7 +22,7 @@ const size = h.large; // more than the buffers of a connection take when nobody 
 // one told to send the same file.
 async function twoTabs(file) {
   const first = await h.open(browser, server);
-  const rate = await h.slow(first.page);
+  const rate = await h.throttle(first.page);
   await first.page.setInputFiles('#stream-input', file);
   const url = await h.uploadUrl(first.page, file);
   await h.until('some bytes', async () => await h.sent(first.page, file) > 0.05);

@@ -55,7 +55,7 @@ test('what is no video is refused on its way, in the words of the server, and no
   const size = h.large;
   const file = await h.textFile('minutes.mp4', 'Minutes of the meeting. '.repeat(size / 24));
   const { page, context, seen } = await h.open(browser, server, { allow: /^Failed to load resource/ });
-  await h.slow(page);
+  await h.throttle(page);
   const created = page.waitForResponse((r) => r.request().method() === 'POST');
   await page.setInputFiles('#stream-input', file);
   const url = new URL((await created).headers().location, server.origin).href;

@@ -26,7 +26,7 @@ const sent = (page) => page.locator('#sent').evaluate((bar) => bar.value);
 test('the page goes on by itself when the server dies and comes back, and shows the video', async () => {
   const file = await h.bigVideo('holiday.mp4', h.large);
   const { page, context, seen } = await p.open(browser, site.origin, { allow: h.deadServer });
-  const rate = await h.slow(page);
+  const rate = await h.throttle(page);
   await page.setInputFiles('#file', file);
   const url = await p.uploadUrl(page, server);
   await h.until('some bytes', async () => await sent(page) > 0.05);
@@ -47,7 +47,7 @@ test('the page goes on by itself when the server dies and comes back, and shows 
 test('paused, resumed, reloaded and chosen again, a video goes on where it stopped', async () => {
   const file = await h.bigVideo('train.mp4', h.large);
   const { page, context, seen } = await p.open(browser, site.origin, { allow: h.deadServer });
-  const rate = await h.slow(page);
+  const rate = await h.throttle(page);
   await page.setInputFiles('#file', file);
   const url = await p.uploadUrl(page, server);
   await h.until('some bytes', async () => await sent(page) > 0.05);

@@ -51,7 +51,7 @@ for (const [name, { choose, ready, refused }] of Object.entries(pages)) {
         const { page, context } = await p.open(browser, site.origin, { viewport: { width, height: 720 }, colorScheme });
         const shot = (state) => page.screenshot({ path: path.join(dir, `${name}-${state}-${width}-${colorScheme}.png`), fullPage: true });
         await shot('idle');
-        const rate = await h.slow(page, 4 * h.MiB);
+        const rate = await h.throttle(page, 4 * h.MiB);
         await choose(page, film);
         await page.waitForTimeout(1500);
         await shot('sending');

@@ -30,7 +30,7 @@ const sent = (page) => page.locator('.uppy-StatusBar-progress').evaluate((bar) =
 test('the Dashboard sends a video over the end of the server', async () => {
   const file = await h.bigVideo('holiday.mp4', h.large);
   const { page, context, seen } = await p.open(browser, site.origin, { allow: h.deadServer });
-  const rate = await h.slow(page);
+  const rate = await h.throttle(page);
   let answer;
   const held = new Promise((resolve) => { answer = resolve; });
   await page.route('**/status', (route) => held.then(() => route.continue()));
@@ -55,7 +55,7 @@ test('the Dashboard sends a video over the end of the server', async () => {
 test('after a reload the same file goes on where it stopped', async () => {
   const file = await h.bigVideo('train.mp4', h.large);
   const { page, context, seen } = await p.open(browser, site.origin, { allow: h.deadServer });
-  const rate = await h.slow(page);
+  const rate = await h.throttle(page);
   await choose(page, file);
   const url = await p.uploadUrl(page, server);
   await h.until('some bytes', async () => await sent(page) > 5);
