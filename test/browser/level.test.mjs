@@ -60,7 +60,8 @@ describe('the level', { concurrency: true }, () => {
   });
 
   test('however fast the bytes are, the page is changed a few times a second', async () => {
-    const file = await h.emptyFile('fast.bin', 16 * h.large);
+    // Of a larger file the browser itself would tell less often: it waits for half a percent.
+    const file = await h.emptyFile('fast.bin', 240 * h.MiB);
     const { page, context, seen } = await h.open(browser, server);
     await panel(page, 'live');
     await h.throttle(page, 16 * h.MiB);
@@ -77,7 +78,6 @@ describe('the level', { concurrency: true }, () => {
     }));
     // The browser tells of ten steps in each of the two seconds.
     assert.ok(batches <= 14, `${batches} changes in 2 seconds`);
-    await h.card(page, file).getByRole('button', { name: /^Cancel/ }).click();
 
     h.assertQuiet(seen, server);
     await context.close();
